@@ -1,0 +1,85 @@
+"""The command line: ``bonegraph COMMAND``. A command is a function, its help is the docstring."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+COMMANDS = {
+    "prepare": "make a store from recordings",
+    "fit": "train a model by a recipe, or go on where a run stopped",
+    "evaluate": "score a part of a split; write scores.npz and report.html",
+    "recognise": "say what happens in one recording or clip",
+    "draw": "pictures of a skeleton and its partitions",
+    "recipes": "list the recipes",
+    "demo": "all of the above on built-in data, in three minutes",
+}
+"""Command name -> what it does. Each is the function ``run`` of the module of its name in `bonegraph.commands`."""
+
+_USAGE = """usage: bonegraph COMMAND ...
+
+{commands}
+
+bonegraph COMMAND --help explains a command by example.
+A first session: bonegraph demo
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0, 2 for a mistake of the user (one line says which), 130 after Ctrl-C.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    listing = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+    if not given or given[0] in ("-h", "--help"):
+        print(_USAGE.format(commands=listing))
+        return 0
+    if given[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"bonegraph {version('bonegraph')}")
+        return 0
+    name, rest = given[0], given[1:]
+    if name not in COMMANDS:
+        from bonegraph.skeleton import nearest
+
+        return _complain(f"has no command '{name}'{nearest(name, COMMANDS)}.")
+    run: Callable[[list[str]], None] = importlib.import_module(f"bonegraph.commands.{name}").run
+    try:
+        run(rest)
+        sys.stdout.flush()
+    except BrokenPipeError:  # somebody piped us into head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as stop:
+        print(f"\nbonegraph {name}: {stop or 'stopped'}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        return _complain(f"{name}: {_one_line(error)}")
+    return 0
+
+
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "; make room and give the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; give another folder or get permission"),
+}
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: '{error.filename}'{_ADVICE.get(error.errno or 0, '')}."
+    return " ".join(str(error).split())
+
+
+def _complain(text: str) -> int:
+    print(f"bonegraph {text}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The commands, one module each; ``run(arguments)`` is what the command line calls."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jsonargparse
+
+
+def call(function: Callable[..., Any], arguments: list[str], name: str) -> Any:
+    """Call a function with command-line arguments; its signature is the interface, its docstring the help.
+
+    Raises:
+        ValueError: the arguments do not fit, in one line.
+    """
+    parser = jsonargparse.ArgumentParser(
+        prog=f"bonegraph {name}",
+        description=(inspect.getdoc(function) or "").split("\nArgs:")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    try:
+        given = parser.instantiate(parser.parse_args(arguments))
+    except argparse.ArgumentError as error:
+        raise ValueError(one_line(error, name)) from None
+    return function(**vars(given))
+
+
+def one_line(error: Exception, name: str) -> str:
+    """An error of the argument parser, and where to look."""
+    return f"{' '.join(str(error).split())}; see 'bonegraph {name} --help'"

@@ -1,0 +1,90 @@
+"""``bonegraph fit``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+
+import jsonargparse
+import yaml
+
+from bonegraph.commands import one_line
+
+_EXAMPLES = """Train a model by a recipe. An interrupted run goes on with the same command.
+
+examples:
+  bonegraph fit nw-ucla --data data/nw-ucla --run runs/nw-ucla
+  bonegraph fit nw-ucla --data data/nw-ucla --run runs/seed1 --seed 1 --optimizer.lr 0.05
+  bonegraph fit runs/seed1/config.yaml --run runs/again
+  bonegraph fit sbu --data data/sbu --run runs/sbu1 --split fold1 --print_config
+  torchrun --nproc_per_node 4 -m bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --devices 4
+'bonegraph recipes' lists the recipes; any field of the settings can be given."""
+
+
+def run(arguments: list[str]) -> None:
+    """Called by the command line."""
+    from bonegraph.training.settings import Settings, read_settings
+
+    first = jsonargparse.ArgumentParser(add_help=False, exit_on_error=False)
+    first.add_argument("recipe", nargs="?", default="demo")
+    named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
+    name = named[0] if named else ""
+    if name.endswith((".yaml", ".yml")):
+        base = read_settings(name)
+    else:
+        from bonegraph.training.recipes import recipe
+
+        if not named and not {"-h", "--help"} & set(arguments):
+            raise ValueError("give a recipe or a config.yaml first; see 'bonegraph fit --help'")
+        base = recipe(name or "demo")
+
+    parser = jsonargparse.ArgumentParser(
+        prog=f"bonegraph fit {name or 'RECIPE'}",
+        description=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_argument("--run", type=Path, required=False, help="the run folder")
+    parser.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu or auto")
+    parser.add_argument("--devices", type=str, default="auto", help="processes on this machine")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, each started by torchrun or SLURM")
+    parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
+    parser.add_argument("--print_config", action="store_true", help="print the resolved settings and stop")
+    hints = typing.get_type_hints(Settings)
+    fields = [field.name for field in dataclasses.fields(Settings) if field.name != "recipe"]
+    for field in fields:
+        kind = type(base.model) if field == "model" else hints[field]
+        parser.add_argument(f"--{field}", type=kind, default=getattr(base, field))
+    try:
+        given = parser.instantiate(parser.parse_args(arguments[len(named) :]))
+    except argparse.ArgumentError as error:
+        raise ValueError(one_line(error, "fit")) from None
+    settings = Settings(recipe=base.recipe, **{field: getattr(given, field) for field in fields})
+    if given.print_config:
+        print(yaml.safe_dump(settings.to_plain(), sort_keys=False), end="")
+        return
+    if given.run is None:
+        raise ValueError("give the run folder: --run runs/NAME")
+    if not settings.data:
+        raise ValueError("give the prepared store: --data FOLDER (made by 'bonegraph prepare')")
+
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from bonegraph.allocator import keep_memory
+    from bonegraph.training.run import fit
+
+    keep_memory()
+
+    devices = int(given.devices) if str(given.devices).isdecimal() else given.devices
+    path = fit(
+        settings,
+        given.run,
+        accelerator=given.accelerator,
+        devices=devices,
+        nodes=given.nodes,
+        progress=given.progress,
+    )
+    if rank_zero_only.rank == 0:
+        print(f"finished: {path}")

@@ -1,0 +1,53 @@
+"""``bonegraph recognise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bonegraph.commands import call
+
+
+def recognise(
+    checkpoint: Path,
+    recording: Path | None = None,
+    data: Path | None = None,
+    clip: str = "",
+    format: str | None = None,
+    top: int = 5,
+) -> None:
+    """Say what happens in one recording or in one clip of a store.
+
+    Examples:
+      bonegraph recognise runs/nw-ucla a01_s01_e00_v03.json
+      bonegraph recognise runs/nw-ucla/model.safetensors --data data/nw-ucla --clip a01_s01_e00_v03
+
+    Args:
+        checkpoint: a checkpoint or a run folder.
+        recording: a file of one of the formats that can be read.
+        data: a store, instead of a file.
+        clip: id of a clip in the store.
+        format: of the recording, nw-ucla or sbu; default by the ending of its name.
+        top: how many of the most probable actions are printed.
+    """
+    from bonegraph.datasets.store import Store
+    from bonegraph.inference.recogniser import Recogniser
+    from bonegraph.read import read
+
+    if (recording is None) == (data is None):
+        raise ValueError("give either a recording or --data STORE --clip ID.")
+    if top < 1:
+        raise ValueError(f"top must be at least 1, got {top}.")
+    recogniser = Recogniser.load(checkpoint)
+    if data is not None:
+        store = Store.open(data)
+        sequence = store.sequence(store.find(clip))
+    else:
+        assert recording is not None
+        sequence = read(recording, format)
+    for answer in recogniser(sequence)[:top]:
+        print(f"{answer.probability:7.1%}  {answer.action}")
+
+
+def run(arguments: list[str]) -> None:
+    """Called by the command line."""
+    call(recognise, arguments, "recognise")

@@ -1,0 +1,1 @@
+"""From a sequence or a store to scores."""

@@ -1,0 +1,86 @@
+"""Probabilities of clips, by clip id."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from bonegraph.datasets.clips import Clips, TestOrder
+from bonegraph.datasets.store import Store
+from bonegraph.models.base import ActionModel
+from bonegraph.models.checkpoint import Meaning
+from bonegraph.sample import Batch
+from bonegraph.scores import Scores
+from bonegraph.transforms.pipeline import apply
+
+
+def probabilities(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
+    """Class probabilities of a fetched batch, (N, classes)."""
+    ready = apply(meaning.transforms, batch, meaning.skeleton, training=False)
+    return torch.softmax(model(ready.positions, ready.visible).float(), dim=1)
+
+
+def check_fits(meaning: Meaning, store: Store) -> None:
+    """See that a checkpoint can read a store.
+
+    Raises:
+        ValueError: the skeletons or the class names differ.
+    """
+    if meaning.skeleton != store.skeleton:
+        raise ValueError(
+            f"the checkpoint takes the skeleton '{meaning.skeleton.name}' ({meaning.skeleton.num_joints} joints), but "
+            f"'{store.name}' has '{store.skeleton.name}' ({store.skeleton.num_joints} joints); use a checkpoint that "
+            "was trained on this skeleton."
+        )
+    if meaning.classes != store.classes:
+        raise ValueError(
+            f"the checkpoint knows {len(meaning.classes)} classes ({meaning.classes[0]}, ...), but '{store.name}' has "
+            f"{len(store.classes)} ({store.classes[0]}, ...); use a checkpoint that was trained on these classes."
+        )
+
+
+def score(
+    model: ActionModel,
+    meaning: Meaning,
+    store: Store,
+    clips: NDArray[np.int64],
+    *,
+    batch_size: int = 32,
+    device: str | torch.device = "cpu",
+    progress: bool = True,
+) -> Scores:
+    """Score clips of a store; with several test clips the probabilities are averaged.
+
+    Args:
+        model: in evaluation mode.
+        meaning: of the checkpoint.
+        store: with the skeleton and the classes of the checkpoint.
+        clips: (N,) numbers of the clips.
+        batch_size: clips at once.
+        device: where the model is.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: checkpoint and store do not fit, or there is no clip.
+    """
+    check_fits(meaning, store)
+    if not len(clips):
+        raise ValueError(f"there are no clips to score in '{store.name}'; choose another part of the split.")
+    total = np.zeros((len(clips), len(meaning.classes)), np.float64)
+    place = {int(clip): row for row, clip in enumerate(clips)}
+    fetch = Clips(store, meaning.length, meaning.people)
+    # Clips of like length lie together, which spares the rule 'all' most of its padding.
+    order = TestOrder(clips[np.argsort(store.frames[clips], kind="stable")], batch_size, meaning.length)
+    with torch.inference_mode():
+        for batch in tqdm(order, desc="score", unit="batch", disable=not progress):
+            fetched = fetch[batch].to(device)
+            rows = [place[int(clip)] for clip in batch.clips]
+            total[rows] += probabilities(model, meaning, fetched).cpu().numpy()
+    return Scores(
+        ids=store.ids[clips],
+        classes=meaning.classes,
+        probabilities=(total / meaning.length.test_clips).astype(np.float32),
+        labels=store.labels[clips],
+    )

@@ -1,0 +1,154 @@
+"""What every model has in common: features on the graph, masked pooling, a linear head, a loss."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bonegraph.sample import Batch
+
+
+class People(NamedTuple):
+    """The people of a batch as rows; nobody pays for a person who is not there.
+
+    Attributes:
+        rows: R people, all M of every clip, or only the present ones.
+        owner: the clip of each row.
+        visible: joints seen, None where nothing is masked.
+        num_clips: N.
+    """
+
+    rows: Float[Tensor, "r c t v"]
+    owner: Int[Tensor, " r"]
+    visible: Bool[Tensor, "r t v"] | None
+    num_clips: int
+
+
+class Features(NamedTuple):
+    """Feature maps on the graph, before pooling.
+
+    Attributes:
+        maps: one map a person.
+        owner: the clip of each row.
+        frames: frames that count, None where all do.
+        num_clips: N.
+    """
+
+    maps: Float[Tensor, "r c t v"]
+    owner: Int[Tensor, " r"]
+    frames: Bool[Tensor, "r t"] | None
+    num_clips: int
+
+
+def people_as_rows(x: Tensor, visible: Tensor | None) -> People:
+    """(N, C, T, V, M) to rows of people. With a mask, people who are never seen are left out.
+
+    Raises:
+        ValueError: mask and input disagree in shape.
+    """
+    count, _, frames, joints, people = x.shape
+    rows = rearrange(x, "n c t v m -> (n m) c t v")
+    owner = torch.arange(count, device=x.device).repeat_interleave(people)
+    if visible is None:
+        return People(rows, owner, None, count)
+    if visible.shape != (count, frames, joints, people):
+        raise ValueError(f"visible has shape {tuple(visible.shape)}, but x needs {(count, frames, joints, people)}.")
+    seen = rearrange(visible, "n t v m -> (n m) t v")
+    present = seen.flatten(1).any(dim=1)
+    if present.all():
+        return People(rows, owner, seen, count)
+    if not present.any():
+        present = torch.ones_like(present)  # nobody in the whole batch: the masks below keep them out of the result
+    return People(rows[present], owner[present], seen[present], count)
+
+
+def pool(features: Features) -> Float[Tensor, "n c"]:
+    """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
+    maps, owner, frames, count = features
+    if frames is None:
+        people = maps.mean(dim=(2, 3))
+        weight = torch.ones_like(owner, dtype=maps.dtype)
+    else:
+        seen = frames.sum(dim=1)
+        people = (maps.mean(dim=3) * frames[:, None, :]).sum(dim=2) / seen.clamp(min=1)[:, None]
+        weight = (seen > 0).to(maps.dtype)
+    total = maps.new_zeros(count, maps.shape[1]).index_add(0, owner, people * weight[:, None])
+    return total / maps.new_zeros(count).index_add(0, owner, weight).clamp(min=1)[:, None]
+
+
+class InputNorm(nn.BatchNorm1d):
+    """Batch normalisation of the input over V·C, for any number of people.
+
+    With a mask, the statistics count visible entries only and what is invisible becomes 0.
+    """
+
+    def __init__(self, num_joints: int, channels: int) -> None:
+        super().__init__(num_joints * channels)
+
+    def forward(self, x: Float[Tensor, "r c t v"], visible: Bool[Tensor, "r t v"] | None = None) -> Tensor:
+        """Normalise each channel of each joint."""
+        _, channels, _, joints = x.shape
+        flat = rearrange(x, "r c t v -> r (v c) t")
+        if visible is None:
+            flat = super().forward(flat)
+            return rearrange(flat, "r (v c) t -> r c t v", v=joints, c=channels)
+        mask = rearrange(visible, "r t v -> r v t").repeat_interleave(channels, dim=1)
+        flat = torch.where(mask, flat, 0)
+        if self.training:
+            count = mask.sum(dim=(0, 2))
+            mean = flat.sum(dim=(0, 2)) / count.clamp(min=1)
+            square = torch.where(mask, flat - mean[:, None], 0).square().sum(dim=(0, 2))
+            variance = square / count.clamp(min=1)
+            self._track(mean.detach(), (square / (count - 1).clamp(min=1)).detach(), count > 1)
+        else:
+            assert self.running_mean is not None and self.running_var is not None
+            mean, variance = self.running_mean, self.running_var
+        scale = self.weight / (variance + self.eps).sqrt()
+        flat = torch.where(mask, flat * scale[:, None] + (self.bias - mean * scale)[:, None], 0)
+        return rearrange(flat, "r (v c) t -> r c t v", v=joints, c=channels)
+
+    def _track(self, mean: Tensor, variance: Tensor, measured: Tensor) -> None:
+        """Running statistics as torch keeps them; a joint that nobody shows in this batch keeps its own."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        momentum = 0.1 if self.momentum is None else self.momentum
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            for running, new in ((self.running_mean, mean), (self.running_var, variance)):
+                running.copy_(torch.where(measured, running + momentum * (new - running), running))
+
+
+class Loss(NamedTuple):
+    """What a training step needs: the loss to minimise and the logits, for the accuracy."""
+
+    total: Float[Tensor, ""]
+    logits: Float[Tensor, "n classes"]
+
+
+class ActionModel(nn.Module):
+    """A model that ends in pooling and a linear head.
+
+    Subclasses give `features`; objectives such as the focus losses need nothing but `features` and `head`.
+    """
+
+    head: nn.Linear
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps before pooling."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Float[Tensor, "n classes"]:
+        """Logits. ``visible`` None is the behaviour of the released code, where absent people are zeros."""
+        logits: Tensor = self.head(pool(self.features(x, visible)))
+        return logits
+
+    def loss(self, batch: Batch, label_smoothing: float = 0.0) -> Loss:
+        """Cross-entropy of a batch."""
+        logits = self(batch.positions, batch.visible)
+        return Loss(functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing), logits)

@@ -1,0 +1,126 @@
+"""Checkpoints: one file is enough to recognise, and loading it never executes code.
+
+A checkpoint is a safetensors file. Its metadata holds, as JSON, everything but the weights: model and configuration,
+skeleton, class names, transforms and length rule, frame rate and unit, and how it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from bonegraph.models.base import ActionModel
+from bonegraph.models.registry import build, config_type, model_name
+from bonegraph.plain import from_plain, to_plain
+from bonegraph.skeleton import Skeleton
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Transforms
+
+FORMAT = "bonegraph checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the numbers that go in and come out of a model mean.
+
+    Args:
+        skeleton: joints of the input.
+        classes: class names, in the order of the logits.
+        transforms: from stored positions to the input.
+        length: which frames.
+        people: M, the most people that are looked at; 0 for all.
+        fps: frame rate of the training clips.
+        unit: unit of the training clips.
+        made: how the checkpoint was made (recipe, data, split, seed, epoch), for people.
+    """
+
+    skeleton: Skeleton
+    classes: tuple[str, ...]
+    transforms: Transforms
+    length: Length
+    people: int
+    fps: float
+    unit: str
+    made: dict[str, str] = field(default_factory=dict)
+
+
+def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
+    """Write a checkpoint under a temporary name, then rename it.
+
+    Raises:
+        OSError: the file cannot be written; nothing half-written stays.
+    """
+    path = Path(path)
+    config: Any = model.config
+    about = {
+        "format": FORMAT,
+        "model": model_name(config),
+        "config": json.dumps(to_plain(config)),
+        "skeleton": json.dumps(meaning.skeleton.to_dict()),
+        "classes": json.dumps(list(meaning.classes)),
+        "transforms": json.dumps(to_plain(meaning.transforms)),
+        "length": json.dumps(to_plain(meaning.length)),
+        "people": json.dumps(meaning.people),
+        "fps": json.dumps(meaning.fps),
+        "unit": json.dumps(meaning.unit),
+        "made": json.dumps(meaning.made),
+    }
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(save(weights, metadata=about))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
+    """Read a checkpoint; the model is in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint of ours, or it is damaged; the message says what is wrong.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint '{path}'; give the model.safetensors of a run folder.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            if about.get("format") != FORMAT:
+                raise ValueError(f"its format is {about.get('format')!r}, but {FORMAT!r} is needed")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        plain = {name: json.loads(about[name]) for name in about if name not in ("format", "model")}
+        config = from_plain(config_type(about["model"]), plain["config"], "config")
+        meaning = Meaning(
+            skeleton=Skeleton.from_dict(plain["skeleton"]),
+            classes=tuple(map(str, plain["classes"])),
+            transforms=from_plain(Transforms, plain["transforms"], "transforms"),
+            length=from_plain(Length, plain["length"], "length"),
+            people=int(plain["people"]),
+            fps=float(plain["fps"]),
+            unit=str(plain["unit"]),
+            made=dict(plain["made"]),
+        )
+        # The real graph lies among the weights; any distances make one of the right shape.
+        distances = np.arange(meaning.skeleton.num_joints, dtype=np.float64)
+        model = build(config, meaning.skeleton, len(meaning.classes), distances)
+        model.load_state_dict(weights)
+    except SafetensorError as error:
+        raise ValueError(f"'{path}' is no checkpoint or is damaged: {' '.join(str(error).split())}.") from None
+    except KeyError as error:
+        raise ValueError(f"'{path}' is no checkpoint: {error} is missing.") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"cannot use the checkpoint '{path}': {error}") from None
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ValueError(f"the weights in '{path}' do not fit its configuration: {' '.join(lines)}") from None
+    return model.eval(), meaning

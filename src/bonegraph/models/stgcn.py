@@ -1,0 +1,307 @@
+"""ST-GCN: *Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition*.
+
+Yan, Xiong and Lin, AAAI 2018.
+
+    Eq. 5 + 7   joint spatial-temporal convolution               `JointConvolution`
+    Eq. 5       spatial convolution of one frame                 `SpatialConvolution`
+    Eq. 10      sum over subsets, normalised adjacency           `bonegraph.graph.adjacency`, `aggregate`
+    Sec. 3.5    edge importance M, A ⊗ M                         ``edge_importance`` of a unit
+    Sec. 3.6    the network                                      `STGCN`, `paper`, `released`, `best`
+
+Axes: N clips, C channels, T frames, V joints, M people, K subsets, R people as rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
+from bonegraph.models.base import ActionModel, Features, InputNorm, people_as_rows
+from bonegraph.skeleton import Skeleton
+
+Width = Literal["full", "half", "quarter"]
+_DIVISOR: dict[str, int] = {"full": 1, "half": 2, "quarter": 4}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice of an ST-GCN.
+
+    Args:
+        in_channels: C of the input, 2 or 3 coordinates and perhaps a confidence.
+        widths: output channels of each unit.
+        strides: temporal stride of each unit.
+        unit: ``joint`` is the paper's single 1xΓ convolution with K·Γ weights (Eq. 5 and 7); ``factorised`` is the
+            released 1x1 graph convolution, BN, ReLU, Γx1 convolution.
+        temporal_kernel: Γ, odd.
+        strategy: partition of the neighbours.
+        max_hop: D.
+        normalisation: of the adjacency.
+        edge_importance: a learnable mask per unit and subset.
+        first_residual: whether the first unit has a residual connection.
+        first_dropout: whether the first unit has dropout.
+        dropout: probability, 0 for none.
+
+    Raises:
+        ValueError: numbers that fit no network.
+    """
+
+    in_channels: int = 3
+    widths: tuple[int, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+    strides: tuple[int, ...] = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
+    unit: Literal["joint", "factorised"] = "factorised"
+    temporal_kernel: int = 9
+    strategy: Strategy = "spatial-hops"
+    max_hop: int = 1
+    normalisation: Normalisation = "subset"
+    edge_importance: bool = True
+    first_residual: bool = False
+    first_dropout: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.strides) or not self.widths:
+            raise ValueError(
+                f"widths has {len(self.widths)} units but strides has {len(self.strides)}; give one stride per unit."
+            )
+        if min(*self.widths, *self.strides, self.in_channels) < 1:
+            raise ValueError(f"widths {self.widths}, strides {self.strides} and in_channels must be at least 1.")
+        if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0:
+            raise ValueError(f"temporal_kernel must be odd, so that a frame is its centre; got {self.temporal_kernel}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}.")
+
+
+def paper(width: Width = "full", in_channels: int = 3) -> Config:
+    """The network of the text: 9 joint units, residual and dropout everywhere, Eq. 10, gravity distances."""
+    base = 64 // _DIVISOR[width]
+    return Config(
+        in_channels=in_channels,
+        widths=(base,) * 3 + (2 * base,) * 3 + (4 * base,) * 3,
+        strides=(1, 1, 1, 2, 1, 1, 2, 1, 1),
+        unit="joint",
+        strategy="spatial",
+        normalisation="symmetric",
+        first_residual=True,
+        first_dropout=True,
+        dropout=0.5,
+    )
+
+
+def released(width: Width = "full", in_channels: int = 3, dropout: float = 0.5) -> Config:
+    """The network of the authors' code: 10 factorised units and the graph that public weights depend on."""
+    base = 64 // _DIVISOR[width]
+    return Config(
+        in_channels=in_channels,
+        widths=(base,) * 4 + (2 * base,) * 3 + (4 * base,) * 3,
+        strategy="spatial-released",
+        normalisation="released",
+        dropout=dropout,
+    )
+
+
+def best(width: Width = "full", in_channels: int = 3, dropout: float = 0.1) -> Config:
+    """What we recommend: the released layout on the graph that Eq. 8 means, normalised as Eq. 4 says."""
+    base = 64 // _DIVISOR[width]
+    return Config(
+        in_channels=in_channels,
+        widths=(base,) * 4 + (2 * base,) * 3 + (4 * base,) * 3,
+        dropout=dropout,
+    )
+
+
+def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r kc t w"]:
+    """Sum the neighbours of every joint in each subset: Σ_source A[k, source, target] x[source].
+
+    Works in channels-last memory, where the channels of a joint lie side by side.
+    """
+    subsets, _, joints = graph.shape
+    rows = len(x)
+    x = rearrange(x, "r c t v -> (r t) v c")
+    x = torch.matmul(rearrange(graph, "k v w -> (k w) v"), x)
+    x = rearrange(x, "(r t) (k w) c -> r t w (k c)", r=rows, k=subsets, w=joints)
+    return x.permute(0, 3, 1, 2)
+
+
+class SpatialConvolution(nn.Module):
+    """Eq. 5 within one frame: f_out = Σ_k A_k^T (f_in W_k + b_k).
+
+    The aggregation comes first and the K weights act as one 1x1 convolution, which is the same sum.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
+        super().__init__()
+        self.subsets, self.out_channels = subsets, out_channels
+        self.conv = nn.Conv2d(in_channels, out_channels * subsets, 1)
+
+    def forward(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r d t w"]:
+        """Convolve over the joints of each frame."""
+        weight = rearrange(self.conv.weight, "(k d) c 1 1 -> d (k c) 1 1", k=self.subsets)
+        out = functional.conv2d(aggregate(x, graph), weight)
+        assert self.conv.bias is not None
+        bias = torch.einsum("kd,kvw->dw", self.conv.bias.view(self.subsets, self.out_channels), graph)
+        return out + bias[:, None, :]
+
+
+class JointConvolution(nn.Module):
+    """Eq. 5 with the label map of Eq. 7: one 1xΓ convolution with K·Γ weights, then the adjacency.
+
+    Departs from the paper:
+        there is no bias, because a batch normalisation follows.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, subsets: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.subsets = subsets
+        self.conv = nn.Conv2d(
+            in_channels, out_channels * subsets, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False
+        )
+
+    def forward(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r d s w"]:
+        """Convolve over joints and frames at once."""
+        x = self.conv(x)
+        rows, frames = len(x), x.shape[2]
+        x = rearrange(x, "r (k d) t v -> (r t) (k v) d", k=self.subsets)
+        x = torch.matmul(rearrange(graph, "k v w -> w (k v)"), x)
+        return rearrange(x, "(r t) w d -> r t w d", r=rows, t=frames).permute(0, 3, 1, 2)
+
+
+class JointUnit(nn.Module):
+    """The unit of the text: joint convolution, BN, + residual, ReLU, dropout.
+
+    Departs from the paper:
+        the text does not place batch normalisation inside a unit; we put one before the sum.
+    """
+
+    def __init__(self, config: Config, unit: int, in_channels: int, graph_shape: torch.Size) -> None:
+        super().__init__()
+        channels, stride = config.widths[unit], config.strides[unit]
+        self.convolution = JointConvolution(in_channels, channels, graph_shape[0], config.temporal_kernel, stride)
+        self.norm = nn.BatchNorm2d(channels)
+        self.residual = _residual(in_channels, channels, stride, unit > 0 or config.first_residual)
+        self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
+        self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
+
+    def forward(self, x: Tensor, graph: Tensor) -> Tensor:
+        """One unit."""
+        masked = graph if self.edge_importance is None else graph * self.edge_importance
+        out = self.norm(self.convolution(x, masked))
+        if self.residual is not None:
+            out = out + self.residual(x)
+        dropped: Tensor = self.dropout(functional.relu(out))
+        return dropped
+
+
+class FactorisedUnit(nn.Module):
+    """The unit of the released code: graph convolution, BN, ReLU, Γx1 convolution, BN, dropout, + residual, ReLU."""
+
+    def __init__(self, config: Config, unit: int, in_channels: int, graph_shape: torch.Size) -> None:
+        super().__init__()
+        channels, stride, kernel = config.widths[unit], config.strides[unit], config.temporal_kernel
+        self.spatial = SpatialConvolution(in_channels, channels, graph_shape[0])
+        self.spatial_norm = nn.BatchNorm2d(channels)
+        self.temporal = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0))
+        self.temporal_norm = nn.BatchNorm2d(channels)
+        self.residual = _residual(in_channels, channels, stride, unit > 0 or config.first_residual)
+        self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
+        self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
+
+    def forward(self, x: Tensor, graph: Tensor) -> Tensor:
+        """One unit."""
+        masked = graph if self.edge_importance is None else graph * self.edge_importance
+        out = functional.relu(self.spatial_norm(self.spatial(x, masked)))
+        out = self.dropout(self.temporal_norm(self.temporal(out)))
+        if self.residual is not None:
+            out = out + self.residual(x)
+        return functional.relu(out)
+
+
+def _residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
+    if not wanted:
+        return None
+    if in_channels == channels and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, (stride, 1)), nn.BatchNorm2d(channels))
+
+
+class STGCN(ActionModel):
+    """The network: input normalisation over V·C, units, global pooling, linear head.
+
+    Args:
+        config: `paper`, `released`, `best` or your own.
+        skeleton: any skeleton.
+        num_classes: at least 1.
+        distances: (V,) gravity distances of the training split, for the strategy ``spatial``.
+
+    Shapes:
+        (N, C, T, V, M) and visible (N, T, V, M) -> (N, num_classes). Any N, T and M.
+
+    Raises:
+        ValueError: the input has other joints or channels than the network.
+
+    Example:
+        >>> from bonegraph.skeleton import SKELETONS
+        >>> model = STGCN(released(), SKELETONS["ntu25"], num_classes=60)
+        >>> model(torch.zeros(2, 3, 20, 25, 1)).shape
+        torch.Size([2, 60])
+    """
+
+    graph: Tensor
+
+    def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        self.config, self.skeleton = config, skeleton
+        graph = adjacency(
+            skeleton,
+            config.strategy,
+            max_hop=config.max_hop,
+            normalisation=config.normalisation,
+            distances=distances,
+        )
+        self.register_buffer("graph", torch.from_numpy(graph))
+        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
+        unit = {"joint": JointUnit, "factorised": FactorisedUnit}[config.unit]
+        inputs = (config.in_channels, *config.widths)
+        self.units = nn.ModuleList(
+            unit(config, index, inputs[index], self.graph.shape) for index in range(len(config.widths))
+        )
+        self.head = nn.Linear(config.widths[-1], num_classes)
+        _initialise(self)
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps after the last unit. A masked frame is zero before every unit, like the padding at the ends."""
+        if x.shape[1] != self.config.in_channels or x.shape[3] != self.skeleton.num_joints:
+            raise ValueError(
+                f"the input has {x.shape[1]} channels and {x.shape[3]} joints, but the network takes "
+                f"{self.config.in_channels} channels and the {self.skeleton.num_joints} joints of "
+                f"'{self.skeleton.name}'."
+            )
+        people = people_as_rows(x, visible)
+        out = self.input_norm(people.rows, people.visible).contiguous(memory_format=torch.channels_last)
+        frames = None if people.visible is None else people.visible.any(dim=2)
+        partial = frames is not None and not bool(frames.all())
+        for unit, stride in zip(self.units, self.config.strides, strict=True):
+            out = unit(out, self.graph)
+            if frames is not None:
+                frames = frames[:, ::stride]
+                if partial:
+                    out = out * frames[:, None, :, None]
+        return Features(out, people.owner, frames, people.num_clips)
+
+
+def _initialise(model: nn.Module) -> None:
+    """Weights N(0, 2 / fan-out) for convolutions, as for any network of ReLUs; biases 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""Recipes, settings and runs; Lightning lives here."""

@@ -1,0 +1,256 @@
+"""A run folder, from settings to a checkpoint that recognises.
+
+``config.yaml``          the resolved settings
+``checkpoints/``         ``last.ckpt`` to go on from, ``best.safetensors`` where there is a validation part
+``metrics.csv``          one row an epoch; ``tensorboard/`` holds the same
+``model.safetensors``    the weights after the last epoch, with all that is needed to recognise; the run is finished
+``scores.npz``           probabilities by clip id, written by ``evaluate``
+``report.html``          curves, confusion, worst classes, written by ``evaluate``
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.precision import DoublePrecision
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from bonegraph.datasets.datamodule import ClipData
+from bonegraph.datasets.store import Store
+from bonegraph.graph import Floats, gravity_distances
+from bonegraph.models.base import ActionModel
+from bonegraph.models.checkpoint import Meaning, save_checkpoint
+from bonegraph.models.registry import build
+from bonegraph.sample import Batch
+from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves, write_whole, writing
+from bonegraph.training.settings import Settings, read_settings
+from bonegraph.training.task import Task
+
+FINAL = "model.safetensors"
+BEST = "checkpoints/best.safetensors"
+LAST = "checkpoints/last.ckpt"
+CURVES = "metrics.csv"
+STOPPED = "stopped; the same command goes on from the last finished epoch."
+
+
+def fit(
+    settings: Settings,
+    folder: str | Path,
+    *,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    nodes: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Train, or go on where an interrupted run stopped.
+
+    Args:
+        settings: everything that decides the result.
+        folder: the run folder.
+        accelerator: ``cpu``, ``gpu`` or ``auto``.
+        devices: processes on this machine, one a device; ``auto`` takes every GPU, or one CPU process.
+        nodes: machines; each is started by torchrun or SLURM.
+        progress: show a progress bar.
+
+    Returns:
+        The finished checkpoint.
+
+    Raises:
+        FileNotFoundError: the store is missing.
+        ValueError: store and settings do not fit, or the folder holds a run with other settings.
+        OSError: the folder cannot be written.
+        KeyboardInterrupt: Ctrl-C; the finished epochs stay.
+    """
+    folder = Path(folder)
+    store = Store.open(settings.data)
+    data = ClipData(
+        store,
+        settings.split,
+        settings.length,
+        batch_size=settings.batch_size,
+        people=settings.people,
+        seed=settings.seed,
+        workers=settings.workers,
+    )
+    _check_folder(folder, settings)
+    if (folder / FINAL).is_file():
+        return folder / FINAL
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    model = new_model(settings, store)
+    meaning = Meaning(
+        skeleton=store.skeleton,
+        classes=store.classes,
+        transforms=settings.transforms,
+        length=settings.length,
+        people=settings.people,
+        fps=store.fps,
+        unit=store.unit,
+        made={
+            "recipe": settings.recipe,
+            "data": store.name,
+            "split": settings.split,
+            "seed": str(settings.seed),
+            "epochs": str(settings.epochs),
+        },
+    )
+    last = folder / LAST
+    callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
+    if len(data.validation):
+        callbacks.insert(0, KeepBest(folder / BEST, meaning))
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=max(1, len(data.training) // settings.batch_size // 20)))
+    with _quiet():
+        try:
+            trainer = lightning.Trainer(
+                accelerator=accelerator,
+                devices=1 if devices == "auto" and not torch.cuda.is_available() else devices,
+                num_nodes=nodes,
+                max_epochs=settings.epochs,
+                precision=None if settings.precision == "64-true" else settings.precision,
+                gradient_clip_val=settings.optimizer.clip_norm or None,
+                logger=TensorBoardLogger(str(folder), name="", version="tensorboard"),
+                callbacks=callbacks,
+                plugins=[WholeFiles(), *([_Double()] if settings.precision == "64-true" else [])],
+                check_val_every_n_epoch=settings.validate_every,
+                limit_val_batches=1.0 if len(data.validation) else 0,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                enable_progress_bar=progress,
+                enable_model_summary=False,
+                log_every_n_steps=1,
+                default_root_dir=folder,
+            )
+        except MisconfigurationException as error:
+            raise ValueError(f"cannot train on accelerator {accelerator}, devices {devices}: {error}") from None
+        task = Task(model, settings, store.skeleton)
+        if trainer.is_global_zero:
+            write_whole(folder / "config.yaml", yaml.safe_dump(settings.to_plain(), sort_keys=False).encode())
+        try:
+            with writing(folder):
+                trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        except SystemExit:
+            # Lightning turns Ctrl-C and SIGTERM into an exit of its own, the latter with status 0.
+            raise KeyboardInterrupt(STOPPED) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(STOPPED) from None
+    if trainer.is_global_zero:
+        with writing(folder / FINAL):
+            save_checkpoint(folder / FINAL, task.model, meaning)
+    return folder / FINAL
+
+
+def training_seconds(folder: Path) -> float:
+    """How long the epochs of a run took, without interruptions."""
+    return sum(float(row["seconds"]) for row in read_curves(folder / CURVES))
+
+
+def new_model(settings: Settings, store: Store) -> ActionModel:
+    """A model with fresh weights for a store.
+
+    Raises:
+        ValueError: the configuration and the store have different channels.
+    """
+    config: Any = settings.model
+    given = _channels(settings, store)
+    if config.in_channels != given:
+        raise ValueError(
+            f"the model takes {config.in_channels} channels but '{store.name}' gives {given}; "
+            f"set --model.in_channels {given}."
+        )
+    distances = None
+    if getattr(config, "strategy", "") == "spatial":
+        distances = training_distances(store, settings.split)
+    return build(config, store.skeleton, len(store.classes), distances)
+
+
+def training_distances(store: Store, split: str) -> Floats:
+    """Gravity distances of ST-GCN Eq. 8, over all frames of the training part.
+
+    Raises:
+        ValueError: some joint is never visible.
+    """
+    sequences = [store.sequence(int(clip)) for clip in store.part(split, "train")]
+    joints = store.skeleton.num_joints
+    positions = np.concatenate([s.positions.reshape(-1, joints, s.positions.shape[3]) for s in sequences])
+    visible = np.concatenate([s.visible.reshape(-1, joints) for s in sequences])
+    return gravity_distances(positions, visible)
+
+
+def _channels(settings: Settings, store: Store) -> int:
+    coordinates = int(store.sequence(0).positions.shape[3])
+    return coordinates + int(settings.transforms.confidence)
+
+
+def _check_folder(folder: Path, settings: Settings) -> None:
+    """See that a run folder is new, or holds a run with the same settings.
+
+    Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data lie and how
+    many processes fetch them may always change.
+
+    Raises:
+        ValueError: the folder holds a run with other settings, or something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"'{folder}' is a file; give another --run folder.")
+    # One look, because with several processes the first one may be writing just now; unfinished files are its too.
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    there = {name for name in there if not (name.startswith(".") and name.endswith(".tmp"))}
+    if there and "config.yaml" not in there:
+        raise ValueError(f"'{folder}' is there and is no run folder; give another --run folder.")
+    if not there or not any((folder / name).is_file() for name in (LAST, BEST, FINAL)):
+        return
+    old, new = (_flat(value.to_plain()) for value in (read_settings(folder / "config.yaml"), settings))
+    changed = [name for name in new if old.get(name) != new[name] and name not in ("workers", "data")]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"'{folder}' holds a run with {name} {old.get(name)}, but {new[name]} was asked for; "
+            "give another --run folder, or delete this one."
+        )
+
+
+def _flat(plain: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(plain, dict):
+        return {name: plain}
+    return {
+        key: item for field, value in plain.items() for key, item in _flat(value, f"{name}.{field}".strip(".")).items()
+    }
+
+
+class _Double(DoublePrecision):
+    """Float64 for our batches, which are frozen, so that Lightning cannot change them itself."""
+
+    def convert_input(self, data: Any) -> Any:
+        return replace(data, positions=data.positions.double()) if isinstance(data, Batch) else data
+
+
+class _quiet(warnings.catch_warnings):
+    """Lightning's advice that does not hold here: our loader needs no workers, our folder is meant to be there."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        for message in (
+            ".*does not have many workers.*",
+            ".*exists and is not empty.*",
+            ".*no `val_dataloader`.*",
+            ".*You defined a `validation_step` but have no.*",
+            ".*Starting from v1.9.0.*",
+            ".*GPU available but not used.*",
+            ".*treespec.*",
+            ".*isinstance.*LeafSpec.*",
+            ".*Grad strides do not match bucket view strides.*",
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        for part in ("pytorch", "fabric"):
+            logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
+        return entered

@@ -1,0 +1,104 @@
+"""Settings: everything that decides the result of a run, in one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from bonegraph.models import stgcn
+from bonegraph.models.registry import config_type, model_name
+from bonegraph.plain import from_plain, to_plain
+from bonegraph.training.schedule import Optimizer
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Transforms
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A full training setting.
+
+    Args:
+        recipe: the recipe these settings started from.
+        data: the prepared store, a folder.
+        split: a split of the store.
+        model: configuration of the model.
+        length: which frames of a clip.
+        transforms: from stored positions to the input.
+        optimizer: how weights follow the gradient.
+        epochs: length of the run.
+        batch_size: clips in a batch, over all processes together.
+        people: the most people of a clip, 0 for all.
+        precision: of the computation; weights stay in float32 but for ``64-true``.
+        seed: of everything random.
+        validate_every: epochs between two validations, where the split has a part ``val``.
+        workers: processes that fetch frames; 0 fetches in the training process, which is fast enough for most.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+
+    recipe: str
+    data: str = ""
+    split: str = ""
+    model: Any = field(default_factory=stgcn.best)
+    length: Length = field(default_factory=Length)
+    transforms: Transforms = field(default_factory=Transforms)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    epochs: int = 50
+    batch_size: int = 16
+    people: int = 0
+    precision: Precision = "32-true"
+    seed: int = 0
+    validate_every: int = 1
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("people", "seed", "workers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data for YAML, with the name of the model in its configuration."""
+        plain: dict[str, Any] = to_plain(self)
+        plain["model"] = {"name": model_name(self.model), **plain["model"]}
+        return plain
+
+    @classmethod
+    def from_plain(cls, data: Any) -> Settings:
+        """Inverse of `to_plain`.
+
+        Raises:
+            ValueError: an unknown field or a wrong value.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
+            raise ValueError("settings must be a mapping with a field 'model'.")
+        model = dict(data["model"])
+        config = from_plain(config_type(str(model.pop("name", ""))), model, "model")
+        rest = from_plain(cls, {name: value for name, value in data.items() if name != "model"}, "")
+        return cls(**{**vars(rest), "model": config})
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Read the ``config.yaml`` of a run folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no YAML, or no settings.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no settings '{path}'; give the config.yaml of a run folder.")
+    try:
+        return Settings.from_plain(yaml.safe_load(path.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ValueError(f"'{path}': {error}") from None

@@ -1,0 +1,80 @@
+"""One training step, as Lightning wants it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from bonegraph.models.base import ActionModel
+from bonegraph.sample import Batch
+from bonegraph.seeding import mix
+from bonegraph.skeleton import Skeleton
+from bonegraph.training.settings import Settings
+from bonegraph.transforms.pipeline import apply
+
+
+class Task(lightning.LightningModule):
+    """A model under training.
+
+    Nothing here has a state of its own: the learning rate is a function of the step, dropout of (seed, step, process),
+    augmentation of (seed, epoch, clip id). So a run resumes exactly from weights, optimizer and step alone.
+
+    Args:
+        model: any model of the package.
+        settings: of the run.
+        skeleton: of the data.
+    """
+
+    def __init__(self, model: ActionModel, settings: Settings, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.model, self.settings, self.skeleton = model, settings, skeleton
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate and the random numbers of this step."""
+        steps = int(self.trainer.num_training_batches)
+        rate = self.settings.optimizer.rate(self.global_step, steps, self.settings.epochs)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        torch.manual_seed(int(mix(self.settings.seed, "step", self.global_step, self.global_rank)) >> 1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch."""
+        batch = apply(self.settings.transforms, batch, self.skeleton, training=True)
+        total, logits = self.model.loss(batch, self.settings.optimizer.label_smoothing)
+        self._log("train", batch, total.detach(), logits.detach())
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and accuracy of a batch that is not trained on."""
+        batch = apply(self.settings.transforms, batch, self.skeleton, training=False)
+        total, logits = self.model.loss(batch)
+        self._log("val", batch, total, logits)
+
+    def _log(self, part: str, batch: Batch, loss: Tensor, logits: Tensor) -> None:
+        right = (logits.argmax(dim=1) == batch.labels).float().mean()
+        for name, value in (("loss", loss), ("accuracy", right)):
+            self.log(
+                f"{part}_{name}",
+                value,
+                on_step=False,
+                on_epoch=True,
+                prog_bar=True,
+                sync_dist=True,
+                batch_size=len(batch),
+            )
+
+    def configure_optimizers(self) -> Any:
+        """SGD or Adam; the rate is set before each step."""
+        chosen = self.settings.optimizer
+        if chosen.name == "adam":
+            return torch.optim.Adam(self.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay)
+        return torch.optim.SGD(
+            self.parameters(),
+            lr=chosen.lr,
+            momentum=chosen.momentum,
+            nesterov=chosen.nesterov and chosen.momentum > 0,
+            weight_decay=chosen.weight_decay,
+        )

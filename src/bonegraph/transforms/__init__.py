@@ -1,0 +1,1 @@
+"""From stored positions to the input of a network, vectorised over the batch on any device."""

@@ -1,0 +1,131 @@
+"""Which frames of a clip a network sees. Loader workers compute nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bonegraph.seeding import Keys, integers, uniform
+
+Rule = Literal["uniform", "crop-resize", "replay", "fragment", "all"]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length rule.
+
+    Args:
+        rule: ``uniform`` takes one frame from each of ``frames`` equal segments, at random in training, and in testing
+            at ``test_clips`` offsets whose scores are averaged; ``crop-resize`` cuts an interval and resizes it by
+            linear interpolation (CTR-GCN, HCN); ``replay`` plays the clip again until ``frames`` are full (ST-GCN);
+            ``fragment`` takes a random run of ``frames`` in training and the middle one in testing, padded by absent
+            frames; ``all`` takes every frame, padded to the longest clip of the batch by absent frames.
+        frames: T of the result; without meaning for ``all``.
+        test_clips: how many differently sampled clips are averaged in testing; ``uniform`` alone has more than one.
+        crop: for ``crop-resize``, the shortest and the longest share of the clip that is cut out in training; in
+            testing the middle 95 % are taken, or all of it if ``crop`` is (1, 1).
+
+    Raises:
+        ValueError: numbers out of range.
+    """
+
+    rule: Rule = "uniform"
+    frames: int = 64
+    test_clips: int = 1
+    crop: tuple[float, float] = (0.5, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.test_clips < 1:
+            raise ValueError(f"frames and test_clips must be at least 1, got {self.frames} and {self.test_clips}.")
+        if self.test_clips > 1 and self.rule != "uniform":
+            raise ValueError(f"the rule '{self.rule}' has one test clip, got test_clips {self.test_clips}.")
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"crop must be two shares with 0 < shortest <= longest <= 1, got {self.crop}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """Frames to fetch, and how to blend them.
+
+    Args:
+        frames: (N, T) frame numbers inside each clip, -1 for an absent frame; (N, 2 T) where ``blend`` is given: first
+            the earlier, then the later neighbours.
+        blend: (N, T) weight of the later neighbour, or None.
+    """
+
+    frames: Indices
+    blend: NDArray[np.float32] | None = None
+
+
+def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: int = 0) -> Pick:
+    """Choose frames for N clips at once.
+
+    Args:
+        length: the rule.
+        lengths: (N,) number of frames of each clip, at least 1.
+        keys: (N,) random keys in training, None in testing.
+        test_clip: which of the ``test_clips`` offsets.
+    """
+    total = lengths[:, None].astype(np.int64)
+    steps = np.arange(length.frames)[None, :]
+    if length.rule == "uniform":
+        if keys is None:
+            offset: NDArray[np.float64] | float = (test_clip + 0.5) / length.test_clips
+        else:
+            offset = uniform(keys, "frames", length.frames)
+        return Pick(np.minimum(((steps + offset) * total / length.frames).astype(np.int64), total - 1))
+    if length.rule == "replay":
+        return Pick(steps % total)
+    if length.rule == "fragment":
+        room = total - length.frames
+        room = np.maximum(room, 0)
+        start = room // 2 if keys is None else integers(keys, "fragment", room + 1, 1)
+        frames = start + steps
+        return Pick(np.where(frames < total, frames, -1))
+    if length.rule == "all":
+        frames = np.arange(int(lengths.max()))[None, :]
+        return Pick(np.where(frames < total, frames, -1))
+    return _crop_resize(length, total, keys)
+
+
+def _crop_resize(length: Length, total: Indices, keys: Keys | None) -> Pick:
+    shortest, longest = length.crop
+    if keys is None:
+        share = np.full(total.shape, 1.0 if shortest == 1 else min(0.95, longest))
+        place = np.full(total.shape, 0.5)
+    else:
+        draws = uniform(keys, "crop", 2)
+        share = shortest + (longest - shortest) * draws[:, :1]
+        place = draws[:, 1:]
+    cut = np.maximum(share * total, np.minimum(total, length.frames))  # never below the frames that are asked for
+    start = place * (total - cut)
+    centre = start + (np.arange(length.frames) + 0.5) * cut / length.frames - 0.5
+    centre = np.clip(centre, 0, total - 1)
+    earlier = np.floor(centre).astype(np.int64)
+    later = np.minimum(earlier + 1, total - 1)
+    return Pick(np.concatenate([earlier, later], axis=1), (centre - earlier).astype(np.float32))
+
+
+def blend(
+    positions: Float[Tensor, "n c 2*t v m"],
+    visible: Bool[Tensor, "n 2*t v m"],
+    confidence: Float[Tensor, "n 2*t v m"] | None,
+    later: Float[Tensor, "n t"],
+) -> tuple[Float[Tensor, "n c t v m"], Bool[Tensor, "n t v m"], Float[Tensor, "n t v m"] | None]:
+    """Join earlier and later neighbours of a `Pick`; where only one of them is seen, it counts alone."""
+    frames = later.shape[1]
+    first, second = visible[:, :frames], visible[:, frames:]
+    weight = later[:, :, None, None]
+    share = torch.where(first, torch.where(second, 1 - weight, 1), 0)
+    other = torch.where(second, torch.where(first, weight, 1), 0)
+    joined = positions[:, :, :frames] * share[:, None] + positions[:, :, frames:] * other[:, None]
+    if confidence is not None:
+        confidence = confidence[:, :frames] * share + confidence[:, frames:] * other
+    return joined, first | second, confidence

@@ -1,0 +1,103 @@
+"""From the batch that the loader fetched to the input of a network: blend, centre, rotate, augment, scale, stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from bonegraph.sample import Batch
+from bonegraph.skeleton import Skeleton
+from bonegraph.transforms import augment, normalise
+from bonegraph.transforms.normalise import Centre, Scale
+from bonegraph.transforms.streams import Stream, stream
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes in training.
+
+    Args:
+        rotation: up to ± so many degrees about x, y and z.
+        scale: factor per axis, drawn from this range.
+        mirror: probability of a left/right mirror image.
+        joint_dropout: probability that a joint is hidden for the clip.
+        moving: random moving of ST-GCN.
+    """
+
+    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+    mirror: float = 0.0
+    joint_dropout: float = 0.0
+    moving: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale must be two factors with 0 < low <= high, got {self.scale}.")
+        for name in ("mirror", "joint_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be a probability, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """Everything between a stored clip and the network.
+
+    Args:
+        stream: joint, bone, joint-motion or bone-motion.
+        centre: ``frame``, ``first`` or ``none``.
+        rotate_to_body: whether clips turn to the axes of the first body.
+        scale: ``body-height``, ``min-max``, ``image`` or ``none``.
+        image: (width, height) in pixels, for ``scale: image``.
+        confidence: whether the confidence becomes a further channel.
+        augment: random changes in training.
+    """
+
+    stream: Stream = "joint"
+    centre: Centre = "first"
+    rotate_to_body: bool = False
+    scale: Scale = "none"
+    image: tuple[float, float] | None = None
+    confidence: bool = False
+    augment: Augment = field(default_factory=Augment)
+
+
+def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training: bool) -> Batch:
+    """Transform a whole batch on its device.
+
+    In training the random changes are a function of ``batch.keys``; otherwise there are none.
+
+    Raises:
+        ValueError: the confidence is asked for and the source has none.
+    """
+    positions, visible, confidence = batch.positions, batch.visible, batch.confidence
+    positions = normalise.centre(positions, visible, skeleton, transforms.centre)
+    if transforms.rotate_to_body:
+        positions = normalise.rotate_to_body(positions, visible, skeleton)
+    if transforms.scale == "image":
+        positions = normalise.scale(positions, visible, skeleton, "image", transforms.image)
+    if training:
+        keys = batch.keys.cpu().numpy().view(np.uint64)
+        change = transforms.augment
+        if any(change.rotation):
+            positions = augment.random_rotation(positions, keys, change.rotation)
+        if change.scale != (1.0, 1.0):
+            positions = augment.random_scale(positions, keys, *change.scale)
+        if change.mirror:
+            which = augment.chosen(keys, "mirror", change.mirror, positions.device)
+            positions, visible = augment.mirror(positions, visible, skeleton, which)
+            confidence = None if confidence is None else augment.swap_sides(confidence, skeleton, which)
+        if change.joint_dropout:
+            visible = augment.joint_dropout(visible, keys, change.joint_dropout)
+        if change.moving:
+            positions = augment.random_moving(positions, visible, keys)
+        positions = torch.where(visible[:, None], positions, 0)
+    if transforms.scale in ("body-height", "min-max"):
+        positions = normalise.scale(positions, visible, skeleton, transforms.scale)
+    positions, visible = stream(positions, visible, skeleton, transforms.stream)
+    if transforms.confidence:
+        if confidence is None:
+            raise ValueError("the data set has no confidence; set transforms.confidence to false.")
+        positions = torch.cat([positions, (confidence * visible)[:, None]], dim=1)
+    return replace(batch, positions=positions, visible=visible, confidence=confidence)

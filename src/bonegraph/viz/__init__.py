@@ -1,0 +1,1 @@
+"""Pictures, films and reports of what a model sees and answers."""
