@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# Shapes in signatures are checked while testing; this stands before any test imports the package. Settings are left out:
+# their checks draw random numbers, which hypothesis forbids.
+CHECKED = ["models.base", "sample", "transforms.augment", "transforms.normalise", "transforms.streams"]
+install_import_hook([f"bonegraph.{module}" for module in CHECKED], "beartype.beartype")
 
 # A machine may be busy with a training, so no example has a time limit; on CI every run draws the same examples.
 settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

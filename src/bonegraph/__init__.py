@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bonegraph.datasets.known import KNOWN_SETS, known_set
 from bonegraph.datasets.prepare import prepare
 from bonegraph.datasets.store import Store
+from bonegraph.datasets.synthetic import Synthetic
 from bonegraph.graph import adjacency, gravity_distances, hop_distances, partition
 from bonegraph.inference.recogniser import Answer, Recogniser
 from bonegraph.inference.scoring import score
@@ -34,6 +35,7 @@ __all__ = [
     "Settings",
     "Skeleton",
     "Store",
+    "Synthetic",
     "adjacency",
     "conversion",
     "fit",

@@ -149,7 +149,7 @@ def loop_eq_5(
     hops = loop_hops(body)
     labels, count = loop_labels(body, strategy, max_hop)
     weights = label_weights(conv, strategy, count)
-    bias = [conv.bias, -conv.bias] if strategy == "distance*" else list(conv.bias.split(OUT))
+    bias = [conv.bias, -conv.bias] if strategy == "distance*" else list(conv.bias.view(-1, OUT))
     rooted = []
     for r, t, i in product(range(len(x)), range(x.shape[2]), range(body.num_joints)):
         total = x.new_zeros(OUT)
@@ -198,7 +198,7 @@ def test_distance_star_is_two_subsets_with_tied_weights(seed: int) -> None:
     theirs.square().sum().backward()
     assert tied.conv.weight.grad is not None
     assert free.conv.weight.grad is not None
-    first, second = free.conv.weight.grad.split(OUT)
+    first, second = free.conv.weight.grad[:OUT], free.conv.weight.grad[OUT:]
     torch.testing.assert_close(tied.conv.weight.grad, first - second, rtol=1e-10, atol=1e-10)
 
 
@@ -337,10 +337,14 @@ def test_released_layout() -> None:
     config = released()
     assert config.widths == (64,) * 4 + (128,) * 3 + (256,) * 3
     assert [unit + 1 for unit, stride in enumerate(config.strides) if stride != 1] == [5, 8]
-    model = STGCN(config, SKELETONS["ntu25"], 60)
-    assert model.units[0].residual is None
-    assert model.units[0].dropout.p == 0
-    assert all(unit.residual is not None and unit.dropout.p == 0.5 for unit in list(model.units)[1:])
+    first, *others = STGCN(config, SKELETONS["ntu25"], 60).units
+    assert isinstance(first, FactorisedUnit)
+    assert first.residual is None
+    assert first.dropout.p == 0
+    for unit in others:
+        assert isinstance(unit, FactorisedUnit)
+        assert unit.residual is not None
+        assert unit.dropout.p == 0.5
     assert best().widths == config.widths
 
 
@@ -352,8 +356,11 @@ def test_paper_layout() -> None:
     assert {config.strides[3], config.strides[6]} == {2}
     assert config.temporal_kernel == 9
     model = STGCN(config, SKELETONS["openpose18"], 400, np.arange(18.0))
-    assert all(unit.residual is not None and unit.dropout.p == 0.5 for unit in model.units)
-    assert all(tuple(unit.convolution.conv.kernel_size) == (9, 1) for unit in model.units)
+    for unit in model.units:
+        assert isinstance(unit, JointUnit)
+        assert unit.residual is not None
+        assert unit.dropout.p == 0.5
+        assert unit.convolution.conv.kernel_size == (9, 1)
     assert model.head.in_features == 256
 
 

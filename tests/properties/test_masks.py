@@ -338,7 +338,7 @@ def test_gradient_of_a_masked_network() -> None:
     body = SKELETONS["sbu15"]
     random = torch.Generator().manual_seed(0)
     for unit in ("joint", "factorised"):
-        config = Config(widths=(2, 3), strides=(1, 2), unit=unit, temporal_kernel=3)  # type: ignore[arg-type]
+        config = Config(widths=(2, 3), strides=(1, 2), unit=unit, temporal_kernel=3)
         model = STGCN(config, body, 2).double().train()
         randomise(model, 4)
         x = torch.randn(2, 3, 3, 15, 1, generator=random, dtype=torch.float64)

@@ -67,6 +67,13 @@ def people_as_rows(x: Tensor, visible: Tensor | None) -> People:
     return People(rows[present], owner[present], seen[present], count)
 
 
+def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
+    """Which frames count after a temporal stride: those that stand for at least one frame that counts."""
+    if stride == 1:
+        return frames
+    return functional.max_pool1d(frames[:, None].float(), stride, ceil_mode=True)[:, 0].bool()
+
+
 def pool(features: Features) -> Float[Tensor, "n c"]:
     """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
     maps, owner, frames, count = features

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, Features, InputNorm, people_as_rows
+from bonegraph.models.base import ActionModel, Features, InputNorm, every, people_as_rows
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
@@ -189,8 +189,8 @@ class JointUnit(nn.Module):
         self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
-    def forward(self, x: Tensor, graph: Tensor) -> Tensor:
-        """One unit."""
+    def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
+        """One unit. Frames that do not count are zero already, and nothing here changes that before the convolution."""
         masked = graph if self.edge_importance is None else graph * self.edge_importance
         out = self.norm(self.convolution(x, masked))
         if self.residual is not None:
@@ -213,14 +213,19 @@ class FactorisedUnit(nn.Module):
         self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
-    def forward(self, x: Tensor, graph: Tensor) -> Tensor:
-        """One unit."""
+    def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
+        """One unit. Frames that do not count, if any, are zero before the temporal convolution."""
         masked = graph if self.edge_importance is None else graph * self.edge_importance
-        out = functional.relu(self.spatial_norm(self.spatial(x, masked)))
+        out = _hide(functional.relu(self.spatial_norm(self.spatial(x, masked))), frames)
         out = self.dropout(self.temporal_norm(self.temporal(out)))
         if self.residual is not None:
             out = out + self.residual(x)
         return functional.relu(out)
+
+
+def _hide(x: Tensor, frames: Tensor | None) -> Tensor:
+    """Zero the frames that do not count, as the padding at the ends is."""
+    return x if frames is None else x * frames[:, None, :, None]
 
 
 def _residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
@@ -290,11 +295,10 @@ class STGCN(ActionModel):
         frames = None if people.visible is None else people.visible.any(dim=2)
         partial = frames is not None and not bool(frames.all())
         for unit, stride in zip(self.units, self.config.strides, strict=True):
-            out = unit(out, self.graph)
+            out = unit(out, self.graph, frames if partial else None)
             if frames is not None:
-                frames = frames[:, ::stride]
-                if partial:
-                    out = out * frames[:, None, :, None]
+                frames = every(frames, stride)
+                out = _hide(out, frames if partial else None)
         return Features(out, people.owner, frames, people.num_clips)
 
 

@@ -140,10 +140,11 @@ class Curves(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Add a row."""
+        metrics = trainer.callback_metrics  # asked for by every process, because it gathers from all of them
         if not trainer.is_global_zero:
             return
         row = {
-            **{name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items() if name in COLUMNS},
+            **{name: f"{float(value):.6g}" for name, value in metrics.items() if name in COLUMNS},
             "epoch": str(trainer.current_epoch),
             "step": str(trainer.global_step),
             "lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}",

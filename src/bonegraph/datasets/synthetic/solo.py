@@ -107,8 +107,8 @@ def pick_up(phase: Array, body: Body, style: Style, base: Controls, random: np.r
 
 
 def circle_arm(phase: Array, body: Body, style: Style, base: Controls, random: np.random.Generator) -> Controls:
-    """The straight arm circles forward beside the body: up behind, over the top, down in front."""
-    angle = 2 * PI * random.integers(1, 3) * phase
+    """The straight arm circles forward beside the body once: up behind, over the top, down in front."""
+    angle = 2 * PI * phase
     out = random.uniform(0.2, 0.4)
     circle = np.stack([np.full_like(phase, out), -np.cos(angle), -np.sin(angle)], axis=1)
     raised = ease(phase / 0.1) * ease((1 - phase) / 0.1)
