@@ -49,10 +49,11 @@ def batch_of(seed: int, body: Skeleton, clips: int, frames: int, people: int, ch
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Skeleton, Batch]:
     body = draw(skeletons(max_joints=6))
-    sizes = [draw(st.integers(1, most)) for most in (4, 6, 3)]
+    clips, frames, people, channels = (
+        draw(st.integers(least, most)) for least, most in ((1, 4), (1, 6), (1, 3), (2, 3))
+    )
     share = draw(st.sampled_from((0.3, 0.8, 1.0)))
-    channels = draw(st.integers(2, 3))
-    return body, batch_of(draw(st.integers(0, 2**20)), body, *sizes, channels=channels, share=share)
+    return body, batch_of(draw(st.integers(0, 2**20)), body, clips, frames, people, channels, share)
 
 
 def pick(batch: Batch, clips: list[int]) -> Batch:

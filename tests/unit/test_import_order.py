@@ -9,7 +9,7 @@ import pytest
 import bonegraph
 
 ORDER = (
-    ("plain", "seeding", "skeleton"),
+    ("allocator", "plain", "seeding", "skeleton"),
     ("graph",),
     ("sequence",),
     ("sample",),

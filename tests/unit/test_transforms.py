@@ -74,7 +74,7 @@ def test_centre(mode: Any, share: float) -> None:
 def test_centre_moves_people_together() -> None:
     positions, visible = bodies(2, share=2)
     for mode in ("frame", "first"):
-        centred = normalise.centre(positions, visible, BODY, mode)  # type: ignore[arg-type]
+        centred = normalise.centre(positions, visible, BODY, mode)
         same(centred[..., 1] - centred[..., 0], positions[..., 1] - positions[..., 0])
     assert (normalise.centre(positions, visible, BODY, "frame")[:, :, :, BODY.origin, 0] == 0).all()
     assert (normalise.centre(positions, visible, BODY, "first")[:, :, 0, BODY.origin, 0] == 0).all()
@@ -144,7 +144,7 @@ def test_rotation_takes_the_first_body_that_shows_its_axes() -> None:
 @pytest.mark.parametrize("how", ["line", "point", "spine", "hidden"])
 def test_a_body_without_axes_is_left_as_it_is(how: str) -> None:
     positions, visible = bodies(6, share=2)
-    low, high, left, right = axes_of(BODY)
+    low, high, _, _ = axes_of(BODY)
     if how == "line":
         positions = torch.arange(25.0, dtype=torch.float64)[None, None, None, :, None].expand(SHAPE).clone()
     elif how == "point":
@@ -205,7 +205,7 @@ def test_body_height_is_the_way_from_head_to_foot(name: str) -> None:
             lengths = [float((positions[n, :, t, a, 0] - positions[n, :, t, b, 0]).norm()) for t in seen]
             height += sum(lengths) / len(lengths) if lengths else 0.0
         expected.append(height if height > 0 else 1.0)
-    same(normalise.body_height(positions, visible, body), expected)
+    same(normalise.body_height(positions, visible, body), torch.tensor(expected, dtype=torch.float64))
     scaled = normalise.scale(positions, visible, body, "body-height")
     for n in range(5):
         same(scaled[n], positions[n] / expected[n])
@@ -327,10 +327,13 @@ def test_mirror() -> None:
 
 
 def test_random_mirror_has_its_probability() -> None:
-    points, visible = bodies(16, share=2, shape=(1000, 3, 1, 25, 1))
+    x, visible = bodies(16, share=2, shape=(1000, 3, 1, 25, 1))
+    numbers = torch.arange(1000)
+    given = Batch(x, visible, numbers, numbers, torch.from_numpy(keys(1000).view(np.int64)))
     for probability in (0.0, 0.3, 1.0):
-        moved, _ = augment.random_mirror(points, visible, keys(1000), BODY, probability)
-        share = float((moved != points).flatten(1).any(dim=1).double().mean())
+        transforms = Transforms(centre="none", augment=Augment(mirror=probability))
+        moved = apply(transforms, given, BODY, training=True).positions
+        share = float((moved != x).flatten(1).any(dim=1).double().mean())
         assert share == pytest.approx(probability, abs=0.05 if 0 < probability < 1 else 0)
 
 
@@ -412,15 +415,15 @@ def test_streams_and_their_masks(name: Any) -> None:
                 here = positions[n, :, frame, v, m]  # noqa: B023
                 return here - positions[n, :, frame, BODY.parents[v], m] if "bone" in name else here  # noqa: B023
 
-            if "motion" in name:
-                expected = at(t + 1) - at(t) if t < 5 else expected
-            else:
+            if "motion" not in name:
                 expected = at(t)
+            elif t < 5:
+                expected = at(t + 1) - at(t)
         same(values[n, :, t, v, m], expected)
 
 
 def test_an_unknown_stream_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match="no stream 'bones'; choices: joint, bone, joint-motion, bone-motion"):
+    with pytest.raises(ValueError, match="no stream 'bones'.*joint-motion"):
         stream(*bodies(0), BODY, "bones")  # type: ignore[arg-type]
 
 
@@ -446,7 +449,7 @@ def test_the_order_of_the_pipeline() -> None:
     x, visible = given.positions, given.visible
     x = normalise.rotate_to_body(normalise.centre(x, visible, BODY, "frame"), visible, BODY)
     x = augment.random_scale(augment.random_rotation(x, drawn, change.rotation), drawn, 0.8, 1.2)
-    x, visible = augment.random_mirror(x, visible, drawn, BODY, 0.5)
+    x, visible = augment.mirror(x, visible, BODY, torch.from_numpy(uniform(drawn, "mirror") < 0.5))
     visible = augment.joint_dropout(visible, drawn, 0.1)
     x = normalise.scale(x * visible[:, None], visible, BODY, "body-height")
     x, visible = stream(x, visible, BODY, "bone")

@@ -416,7 +416,7 @@ def _read_parts(parts: list[_Part], workers: int, bar: tqdm[NoReturn], refused: 
             for future in done:
                 advance(*future.result())
     except BrokenProcessPool:
-        raise RuntimeError(
+        raise ChildProcessError(
             "a reading process died, for lack of memory or because this script starts processes outside of "
             "'if __name__ == \"__main__\":'; finished parts are kept, try again with workers=1."
         ) from None
