@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bonegraph.plain import from_plain
 from bonegraph.sample import Batch
 from bonegraph.seeding import Keys, integers, mix, uniform
 from bonegraph.skeleton import SKELETONS, Skeleton
@@ -423,8 +424,8 @@ def test_streams_and_their_masks(name: Any) -> None:
 
 
 def test_an_unknown_stream_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match="no stream 'bones'.*joint-motion"):
-        stream(*bodies(0), BODY, "bones")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"stream cannot be 'bones'; did you mean 'bone'\? Choices: bone, bone-motion"):
+        from_plain(Transforms, {"stream": "bones"})
 
 
 # --- the pipeline ---------------------------------------------------------------------------------------------------
