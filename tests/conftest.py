@@ -8,8 +8,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-# Shapes in signatures are checked while testing; this stands before any test imports the package. Settings are left out:
-# their checks draw random numbers, which hypothesis forbids.
+# Shapes in signatures are checked while testing; this stands before any test imports the package. Settings are left
+# out: their checks draw random numbers, which hypothesis forbids.
 CHECKED = ["sample", "transforms.augment", "transforms.normalise", "transforms.streams"]
 install_import_hook([f"bonegraph.{module}" for module in CHECKED], "beartype.beartype")
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bonegraph.datasets.card import Card
 from bonegraph.datasets.splits import Split
-from bonegraph.datasets.store import Card, Gathered, Store
+from bonegraph.datasets.store import Gathered, Store
 from bonegraph.datasets.writer import Cells, Row, StoreWriter
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS

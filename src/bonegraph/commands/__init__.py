@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import jsonargparse
 
 
-def call(function: Callable[..., Any], arguments: list[str], name: str) -> Any:
+def call(function: Callable[..., Any], arguments: list[str], name: str, by_place: tuple[str, ...] = ()) -> Any:
     """Call a function with command-line arguments; its signature is the interface, its docstring the help.
+
+    Args:
+        function: what needs no default is given by its place, the rest by name.
+        arguments: of the command line.
+        name: of the command.
+        by_place: of the rest, what may also follow the needed arguments without its name.
 
     Raises:
         ValueError: the arguments do not fit, in one line.
@@ -23,6 +30,10 @@ def call(function: Callable[..., Any], arguments: list[str], name: str) -> Any:
         exit_on_error=False,
     )
     parser.add_function_arguments(function, as_group=False, as_positional=True)
+    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    leading = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    named = [f"--{field}={value}" for field, value in zip(by_place, leading[len(needed) :], strict=False)]
+    arguments = [*leading[: len(needed)], *named, *arguments[len(needed) + len(named) :]]
     try:
         given = parser.instantiate(parser.parse_args(arguments))
     except argparse.ArgumentError as error:

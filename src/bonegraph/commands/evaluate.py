@@ -57,6 +57,8 @@ def evaluate(
     path = run / (FINAL if weights == "last" else BEST)
     if weights == "last" and not path.is_file():
         raise ValueError(f"the run '{run}' is not finished; go on with 'bonegraph fit {run}/config.yaml --run {run}'.")
+    if weights == "best" and not path.is_file():
+        raise ValueError(f"the run '{run}' kept no best weights; its split '{settings.split}' may have no part 'val'.")
     model, meaning = load_checkpoint(path)
     store = Store.open(data or settings.data)
     split = split or settings.split

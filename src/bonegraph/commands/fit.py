@@ -19,7 +19,7 @@ examples:
   bonegraph fit nw-ucla --data data/nw-ucla --run runs/seed1 --seed 1 --optimizer.lr 0.05
   bonegraph fit runs/seed1/config.yaml --run runs/again
   bonegraph fit sbu --data data/sbu --run runs/sbu1 --split fold1 --print_config
-  torchrun --nproc_per_node 4 -m bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --devices 4
+  torchrun --nproc_per_node 4 -m -- bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --devices 4
 'bonegraph recipes' lists the recipes; any field of the settings can be given."""
 
 
@@ -57,12 +57,15 @@ def run(arguments: list[str]) -> None:
     for field in fields:
         kind = type(base.model) if field == "model" else hints[field]
         parser.add_argument(f"--{field}", type=kind, default=getattr(base, field))
+    # The parser has ideas of its own about an option of this name.
+    print_config = "--print_config" in arguments
+    rest = [argument for argument in arguments[len(named) :] if argument != "--print_config"]
     try:
-        given = parser.instantiate(parser.parse_args(arguments[len(named) :]))
+        given = parser.instantiate(parser.parse_args(rest))
     except argparse.ArgumentError as error:
         raise ValueError(one_line(error, "fit")) from None
     settings = Settings(recipe=base.recipe, **{field: getattr(given, field) for field in fields})
-    if given.print_config:
+    if print_config:
         print(yaml.safe_dump(settings.to_plain(), sort_keys=False), end="")
         return
     if given.run is None:
@@ -70,10 +73,8 @@ def run(arguments: list[str]) -> None:
     if not settings.data:
         raise ValueError("give the prepared store: --data FOLDER (made by 'bonegraph prepare')")
 
-    from lightning.pytorch.utilities import rank_zero_only
-
     from bonegraph.allocator import keep_memory
-    from bonegraph.training.run import fit
+    from bonegraph.training.run import fit, is_first_process
 
     keep_memory()
 
@@ -86,5 +87,5 @@ def run(arguments: list[str]) -> None:
         nodes=given.nodes,
         progress=given.progress,
     )
-    if rank_zero_only.rank == 0:
+    if is_first_process():
         print(f"finished: {path}")

@@ -50,4 +50,4 @@ def recognise(
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    call(recognise, arguments, "recognise")
+    call(recognise, arguments, "recognise", by_place=("recording",))

@@ -6,6 +6,7 @@ an uninterrupted one would have seen, on any number of processes.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class TrainingOrder(Sampler[Order]):
         if len(clips) < world:
             raise ValueError(f"the training split has {len(clips)} clips for {world} processes; use fewer processes.")
         self.clips, self.seed, self.rank, self.world = clips, seed, rank, world
-        self.batches = min(max(1, round(len(clips) / batch_size)), len(clips) // world)
+        self.batches = min(math.ceil(len(clips) / batch_size), len(clips) // world)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -15,29 +15,23 @@ import errno
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
+from bonegraph.datasets.card import Card, is_store
 from bonegraph.datasets.known import KnownSet, Source
-from bonegraph.datasets.store import Card, Store, is_store
-from bonegraph.datasets.writer import Cells, Row, StoreWriter
-from bonegraph.sequence import Sequence
+from bonegraph.datasets.parts import Part, Problem, below, complete, load, read_parts, worker_count
+from bonegraph.datasets.store import Store
+from bonegraph.datasets.writer import StoreWriter
 
 try:
     import fcntl
@@ -45,20 +39,6 @@ except ImportError:  # Windows has no flock; two runs into one folder are then t
     fcntl = None  # type: ignore[assignment]
 
 CLIPS_PER_PART = 64
-
-
-class Problem(NamedTuple):
-    """A file that was refused.
-
-    Attributes:
-        id: clip id.
-        file: its file, below the source folder.
-        reason: why, in one line.
-    """
-
-    id: str
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -86,16 +66,6 @@ class Report:
             return f"'{self.folder}' is there already with {self.clips} clips from the same files; nothing to do."
         refused = f", {len(self.problems)} files refused (see problems.csv)" if self.problems else ""
         return f"'{self.folder}': {self.clips} clips{refused}."
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some clips to read, and where they go. It travels to a worker process."""
-
-    known: KnownSet
-    sources: tuple[Source, ...]
-    root: Path | None
-    file: Path
 
 
 def prepare(
@@ -169,10 +139,10 @@ def prepare(
             return done
         with _work_folder(out, _fingerprint(known_set, sources, root, exact=True)) as work:
             parts = [
-                _Part(known_set, tuple(good[start : start + CLIPS_PER_PART]), root, work / f"part-{number:06d}.npz")
+                Part(known_set, tuple(good[start : start + CLIPS_PER_PART]), root, work / f"part-{number:06d}.npz")
                 for number, start in enumerate(range(0, len(good), CLIPS_PER_PART))
             ]
-            missing = [part for part in parts if not _complete(part.file)]
+            missing = [part for part in parts if not complete(part.file)]
             left = sum(len(part.sources) for part in missing)
             with tqdm(
                 total=len(good),
@@ -182,9 +152,9 @@ def prepare(
                 disable=not progress,
             ) as bar:
                 try:
-                    _read_parts(missing, _workers(workers, missing), bar, refused=len(problems))
+                    read_parts(missing, worker_count(workers, missing), bar, refused=len(problems))
                 except KeyboardInterrupt:
-                    kept = sum(_complete(part.file) for part in parts)
+                    kept = sum(complete(part.file) for part in parts)
                     raise KeyboardInterrupt(
                         f"stopped; {kept} of {len(parts)} parts are kept, and the same command goes on from there."
                     ) from None
@@ -198,7 +168,7 @@ def _worth_reading(known: KnownSet, sources: list[Source], root: Path | None) ->
     problems: list[Problem] = []
     first: dict[str, Source] = {}
     for source in sources:
-        file = _below(source, root)
+        file = below(source, root)
         if not 0 <= source.label < len(known.classes):
             reason = (
                 f"it stands for none of the {len(known.classes)} classes (label {source.label}); rename or remove it."
@@ -207,7 +177,7 @@ def _worth_reading(known: KnownSet, sources: list[Source], root: Path | None) ->
         elif not source.id or not source.id.isprintable():
             problems.append(Problem(source.id, file, "its name holds characters that cannot be printed; rename it."))
         elif source.id in first:
-            reason = f"the id was there before, from '{_below(first[source.id], root)}', which is kept."
+            reason = f"the id was there before, from '{below(first[source.id], root)}', which is kept."
             problems.append(Problem(source.id, file, reason))
         else:
             first[source.id] = source
@@ -221,12 +191,6 @@ def _columns(sources: list[Source]) -> dict[str, str]:
         if [(name, type(value).__name__) for name, value in source.facts.items()] != list(columns.items()):
             raise ValueError(f"clip '{source.id}' has the facts {source.facts}, but every clip needs {columns}.")
     return columns
-
-
-def _below(source: Source, root: Path | None) -> str:
-    if source.path is None:
-        return ""
-    return (source.path.relative_to(root) if root is not None else source.path).as_posix()
 
 
 def _settings(known: KnownSet) -> str:
@@ -245,7 +209,7 @@ def _fingerprint(known: KnownSet, sources: list[Source], root: Path | None, *, e
                 state = (stat.st_size, stat.st_mtime_ns if exact else 0)
             except OSError:
                 state = (-1, 0)  # reading it will say what is wrong
-        lines.append([source.id, _below(source, root), source.label, source.facts, *state])
+        lines.append([source.id, below(source, root), source.label, source.facts, *state])
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
@@ -268,184 +232,15 @@ def _finished(out: Path, card: Card) -> Report | None:
     return Report(out, len(store), problems, True, 0, 0)
 
 
-# --- reading: in worker processes ------------------------------------------------------------------------------------
-
-_stop: Any = None  # the event that tells a worker to leave; set once per worker process
-
-
-def _start_worker(stop: Any) -> None:
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which sets `stop`
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    # A killed parent cannot tell its workers; without this they would wait for work forever.
-    threading.Thread(target=lambda: (wait_for([parent.sentinel]), os._exit(1)), daemon=True).start()
-
-
-def _read_part(part: _Part) -> tuple[int, int]:
-    """Read the clips of a part into its file. Returns how many there were and how many of them were refused."""
-    rows: list[Row] = []
-    cells: list[Cells] = []
-    problems: list[Problem] = []
-    for source in part.sources:
-        if _stop is not None and _stop.is_set():
-            return 0, 0
-        try:
-            sequence = _usable(part.known.read(source), part.known)
-        except Exception as error:  # whatever a damaged file makes a reader do, the others go on
-            problems.append(Problem(source.id, _below(source, part.root), _reason(error)))
-            continue
-        rows.append(
-            Row(source.id, source.label, tuple(source.facts.values()), sequence.num_frames, sequence.num_people)
-        )
-        cells.append(Cells.of(sequence))
-    _save(part, rows, cells, problems)
-    return len(part.sources), len(problems)
-
-
-def _usable(sequence: Sequence, known: KnownSet) -> Sequence:
-    """Check a sequence against its data set, and leave out people who are never there."""
-    for what, value, needed in (
-        ("skeleton", sequence.skeleton.name, known.skeleton.name),
-        ("unit", sequence.unit, known.unit),
-        ("frame rate", sequence.fps, known.fps),
-    ):
-        if value != needed:
-            raise ValueError(f"it has {what} {value}, but '{known.name}' has {needed}.")
-    if (sequence.confidence is not None) != known.has_confidence:
-        raise ValueError(
-            f"it has {'a' if sequence.confidence is not None else 'no'} confidence, unlike '{known.name}'."
-        )
-    there = sequence.present.any(axis=0)
-    if not there.any():
-        raise ValueError("nobody is present in any of its frames.")
-    if there.all():
-        return sequence
-    return replace(
-        sequence,
-        positions=sequence.positions[:, there],
-        present=sequence.present[:, there],
-        confidence=None if sequence.confidence is None else sequence.confidence[:, there],
-    )
-
-
-def _reason(error: Exception) -> str:
-    text = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    text = " ".join(text.split())
-    return text if type(error) is ValueError and text else f"it cannot be read ({type(error).__name__}: {text})."
-
-
-def _save(part: _Part, rows: list[Row], cells: list[Cells], problems: list[Problem]) -> None:
-    arrays: dict[str, Any] = {
-        "table": np.frombuffer(json.dumps([rows, problems]).encode(), dtype=np.uint8),
-    }
-    if cells:
-        arrays["positions"] = np.concatenate([clip.positions for clip in cells])
-        arrays["present"] = np.concatenate([clip.present for clip in cells])
-        if part.known.has_confidence:
-            arrays["confidence"] = np.concatenate([clip.confidence for clip in cells if clip.confidence is not None])
-    # In memory first: a zip file that meets a full disk half-way leaves more errors behind than one.
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    half = part.file.with_suffix(".half")
-    try:
-        with half.open("wb", buffering=0) as file:
-            _write_all(file, buffer.getbuffer())
-            os.fsync(file.fileno())
-        half.replace(part.file)
-    except OSError:
-        half.unlink(missing_ok=True)
-        raise
-
-
-def _write_all(file: io.FileIO, data: memoryview) -> None:
-    written = 0
-    while written < len(data):
-        written += file.write(data[written:]) or 0
-
-
-def _load(file: Path) -> tuple[list[Row], list[Problem], Cells | None]:
-    with np.load(file, allow_pickle=False) as arrays:
-        rows, problems = json.loads(arrays["table"].tobytes())
-        cells = None
-        if "positions" in arrays:
-            confidence = arrays["confidence"] if "confidence" in arrays.files else None
-            cells = Cells(arrays["positions"], arrays["present"], confidence)
-    return [Row(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows], [Problem(*row) for row in problems], cells
-
-
-def _complete(file: Path) -> bool:
-    try:
-        with zipfile.ZipFile(file):  # reads the list at its end, which a cut-off file lacks
-            return True
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-# --- organising: in this process -------------------------------------------------------------------------------------
-
-
-def _workers(workers: int | None, missing: list[_Part]) -> int:
-    if workers is None:
-        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # Starting processes takes about as long as reading a few parts.
-        workers = available if len(missing) > 8 else 1
-    return max(1, min(workers, len(missing)))
-
-
-def _read_parts(parts: list[_Part], workers: int, bar: tqdm[NoReturn], refused: int) -> None:
-    def advance(clips: int, problems: int) -> None:
-        nonlocal refused
-        refused += problems
-        bar.set_postfix(refused=refused, refresh=False)
-        bar.update(clips)
-
-    if workers == 1:
-        for part in parts:
-            advance(*_read_part(part))
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    stop = context.Event()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(stop,))
-    try:
-        with _signals_held():  # new processes inherit this, so that Ctrl-C never meets one that is starting
-            pending: set[Future[tuple[int, int]]] = {pool.submit(_read_part, part) for part in parts}
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                advance(*future.result())
-    except BrokenProcessPool:
-        raise ChildProcessError(
-            "a reading process died, for lack of memory or because this script starts processes outside of "
-            "'if __name__ == \"__main__\":'; finished parts are kept, try again with workers=1."
-        ) from None
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _join(
-    parts: list[_Part], card: Card, problems: list[Problem], out: Path, work: Path, overwrite: bool
+    parts: list[Part], card: Card, problems: list[Problem], out: Path, work: Path, overwrite: bool
 ) -> tuple[int, list[Problem]]:
     """Write the parts one after the other into the store. Returns the number of clips, and all problems by id."""
     clips = 0
     with StoreWriter(out, card, working=work / "store") as writer:
         for part in parts:
             try:
-                rows, found, cells = _load(part.file)
+                rows, found, cells = load(part.file)
             except (OSError, ValueError, KeyError, zipfile.BadZipFile):
                 part.file.unlink(missing_ok=True)
                 raise OSError(f"'{part.file}' was damaged and is removed; run the same command again.") from None

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bonegraph.datasets.store import LEADING, TRAILING, Card, is_store
+from bonegraph.datasets.card import LEADING, TRAILING, Card, is_store
 from bonegraph.sequence import Sequence as Recording
 
 _HEADER_BYTES = 128

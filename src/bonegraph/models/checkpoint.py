@@ -7,6 +7,7 @@ skeleton, class names, transforms and length rule, frame rate and unit, and how 
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,12 @@ class Meaning:
     fps: float
     unit: str
     made: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"the frame rate must be above 0, got {self.fps}.")
+        if self.people < 0:
+            raise ValueError(f"people must be at least 0, got {self.people}.")
 
 
 def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
@@ -118,7 +125,7 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
         raise ValueError(f"'{path}' is no checkpoint or is damaged: {' '.join(str(error).split())}.") from None
     except KeyError as error:
         raise ValueError(f"'{path}' is no checkpoint: {error} is missing.") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
         raise ValueError(f"cannot use the checkpoint '{path}': {error}") from None
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]

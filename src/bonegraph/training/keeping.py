@@ -132,19 +132,24 @@ class Curves(Callback):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.started = path, 0.0
+        self.path, self.started, self.validated = path, 0.0, False
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
-        self.started = time.monotonic()
+        self.started, self.validated = time.monotonic(), False
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """This epoch has a validation; in others Lightning repeats the numbers of the last one."""
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Add a row."""
         metrics = trainer.callback_metrics  # asked for by every process, because it gathers from all of them
         if not trainer.is_global_zero:
             return
+        known = [name for name in COLUMNS if name in metrics and (self.validated or not name.startswith("val"))]
         row = {
-            **{name: f"{float(value):.6g}" for name, value in metrics.items() if name in COLUMNS},
+            **{name: f"{float(metrics[name]):.6g}" for name in known},
             "epoch": str(trainer.current_epoch),
             "step": str(trainer.global_step),
             "lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}",

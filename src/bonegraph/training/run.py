@@ -20,10 +20,11 @@ import lightning
 import numpy as np
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.precision import DoublePrecision
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
@@ -130,7 +131,7 @@ def fit(
                 log_every_n_steps=1,
                 default_root_dir=folder,
             )
-        except MisconfigurationException as error:
+        except (MisconfigurationException, TypeError, ValueError) as error:
             raise ValueError(f"cannot train on accelerator {accelerator}, devices {devices}: {error}") from None
         task = Task(model, settings, store.skeleton)
         if trainer.is_global_zero:
@@ -138,15 +139,18 @@ def fit(
         try:
             with writing(folder):
                 trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-        except SystemExit:
+        except (SystemExit, KeyboardInterrupt):
             # Lightning turns Ctrl-C and SIGTERM into an exit of its own, the latter with status 0.
-            raise KeyboardInterrupt(STOPPED) from None
-        except KeyboardInterrupt:
             raise KeyboardInterrupt(STOPPED) from None
     if trainer.is_global_zero:
         with writing(folder / FINAL):
             save_checkpoint(folder / FINAL, task.model, meaning)
     return folder / FINAL
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several training processes that speaks for all."""
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 def training_seconds(folder: Path) -> float:

@@ -85,8 +85,9 @@ def chosen(keys: Keys, purpose: str, probability: float, device: torch.device) -
 def joint_dropout(visible: Visible, keys: Keys, probability: float) -> Visible:
     """Hide each joint of each person for a whole clip with a probability. The caller zeroes what is hidden."""
     _, _, joints, people = visible.shape
-    kept = torch.from_numpy(uniform(keys, "joint dropout", joints, people) >= probability).to(visible.device)
-    return visible & kept[:, None]
+    # People first, so that a person's joints do not depend on how many others are in the batch.
+    kept = uniform(keys, "joint dropout", people, joints).transpose(0, 2, 1) >= probability
+    return visible & torch.from_numpy(kept).to(visible.device)[:, None]
 
 
 ANGLES = (-10.0, -5.0, 0.0, 5.0, 10.0)
@@ -98,8 +99,8 @@ def random_moving(positions: Positions, visible: Visible, keys: Keys, key_frames
     """A smoothly moving camera (ST-GCN Sec. 3.6).
 
     At each key frame an angle, a scale and a shift are drawn from the fixed candidates of the released code; between
-    key frames they are interpolated linearly, and each frame is transformed over all its joints. The image plane (the
-    first two coordinates) moves; further channels stay.
+    key frames, which divide the clip from its first to its last visible frame, they are interpolated linearly, and each
+    frame is transformed over all its joints. The image plane (the first two coordinates) moves; further channels stay.
 
     Args:
         positions: with the image centre at 0.
@@ -107,17 +108,30 @@ def random_moving(positions: Positions, visible: Visible, keys: Keys, key_frames
         keys: one a clip.
         key_frames: at least 2; two are the first and the last frame, as in the paper.
     """
-    count, _, frames, _, _ = positions.shape
-    chosen = [
+    drawn = [
         np.asarray(values)[integers(keys, f"moving {name}", len(values), key_frames)]
         for name, values in (("angle", ANGLES), ("scale", SCALES), ("x", SHIFTS), ("y", SHIFTS))
     ]
-    knots = torch.from_numpy(np.stack(chosen, axis=1)).to(positions)  # n 4 key_frames
-    path = torch.nn.functional.interpolate(knots, size=frames, mode="linear", align_corners=True)
+    knots = torch.from_numpy(np.stack(drawn, axis=1)).to(positions)  # n 4 key_frames
+    path = _between(knots, _progress(visible, knots.dtype))
     angle, size, shift = path[:, 0] * (math.pi / 180), path[:, 1], path[:, 2:]
     cos, sin = angle.cos() * size, angle.sin() * size
     turn = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)  # n 2 2 t
     plane = torch.einsum("ndct,nctvm->ndtvm", turn, positions[:, :2]) + shift[..., None, None]
-    plane = torch.where(visible[:, None], plane, 0)
-    assert plane.shape[0] == count
-    return torch.cat([plane, positions[:, 2:]], dim=1)
+    return torch.cat([torch.where(visible[:, None], plane, 0), positions[:, 2:]], dim=1)
+
+
+def _progress(visible: Visible, dtype: torch.dtype) -> Float[Tensor, "n t"]:
+    """Where each frame lies between the start (0) and the last visible frame (1) of its clip."""
+    steps = torch.arange(visible.shape[1], device=visible.device)
+    last = torch.where(visible.any(dim=3).any(dim=2), steps, 0).amax(dim=1)
+    return (steps.to(dtype) / last.clamp(min=1)[:, None]).clamp(max=1)
+
+
+def _between(knots: Float[Tensor, "n k f"], progress: Float[Tensor, "n t"]) -> Float[Tensor, "n k t"]:
+    """Linear interpolation of evenly spaced key frames."""
+    place = progress * (knots.shape[2] - 1)
+    before = place.floor().clamp(max=knots.shape[2] - 2).long()
+    share = (place - before)[:, None]
+    index = before[:, None].expand(-1, knots.shape[1], -1)
+    return knots.gather(2, index) * (1 - share) + knots.gather(2, index + 1) * share

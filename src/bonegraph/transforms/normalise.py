@@ -16,20 +16,24 @@ Positions = Float[Tensor, "n c t v m"]
 Visible = Bool[Tensor, "n t v m"]
 
 
+def _first_body(positions: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+    """The first person present in each frame: positions (N, C, T, V) and mask (N, T, V)."""
+    person = visible.any(dim=2).to(torch.uint8).argmax(dim=2)  # n t
+    index = person[:, None, :, None, None].expand(*positions.shape[:4], 1)
+    body = positions.gather(4, index)[..., 0]
+    return body, visible.gather(3, person[:, :, None, None].expand(*visible.shape[:3], 1))[..., 0]
+
+
 def _reference(positions: Tensor, visible: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     """The origin joint of the first person present in each frame, or the mean of that person's joints without it.
 
     Shapes:
         returns points (N, C, T) and whether there is one (N, T)
     """
-    present = visible.any(dim=2)  # n t m
-    person = present.to(torch.uint8).argmax(dim=2)  # the first one present
-    index = person[:, None, :, None, None].expand(*positions.shape[:4], 1)
-    body = positions.gather(4, index)[..., 0]  # n c t v
-    seen = visible.gather(3, person[:, :, None, None].expand(*visible.shape[:3], 1))[..., 0]  # n t v
+    body, seen = _first_body(positions, visible)
     mean = (body * seen[:, None]).sum(dim=3) / seen.sum(dim=2).clamp(min=1)[:, None]
     point = torch.where(seen[:, None, :, skeleton.origin], body[..., skeleton.origin], mean)
-    return point, present.any(dim=2)
+    return point, seen.any(dim=2)
 
 
 def _at_first(points: Tensor, known: Tensor) -> Tensor:
@@ -95,7 +99,7 @@ def rotate_to_body(positions: Positions, visible: Visible, skeleton: Skeleton) -
 
 
 def body_height(positions: Positions, visible: Visible, skeleton: Skeleton) -> Float[Tensor, " n"]:
-    """Length of the chain of bones from head to foot of the first person, mean over the frames that show a bone.
+    """Length of the bones from head to foot of the first person who is seen, mean over the frames that show a bone.
 
     Bones that are never seen are left out; a clip without any of them has height 1. The unit is that of the positions.
     """
@@ -107,9 +111,11 @@ def body_height(positions: Positions, visible: Visible, skeleton: Skeleton) -> F
         return positions.new_ones(len(positions))
     child = torch.tensor(sorted(path), device=positions.device)
     parent = torch.tensor(skeleton.parents, device=positions.device)[child]
-    body = positions[..., 0]
+    person = visible.any(dim=2).any(dim=1).to(torch.uint8).argmax(dim=1)  # the first one who is ever seen
+    clips = torch.arange(len(positions), device=positions.device)
+    body, there = positions[clips, ..., person], visible[clips, ..., person]
     length = (body[..., child] - body[..., parent]).norm(dim=1)  # n t bones
-    seen = visible[:, :, child, 0] & visible[:, :, parent, 0]
+    seen = there[:, :, child] & there[:, :, parent]
     mean = torch.where(seen, length, 0).sum(dim=1) / seen.sum(dim=1).clamp(min=1)
     height = mean.sum(dim=1)
     return torch.where(height > 1e-6, height, 1)

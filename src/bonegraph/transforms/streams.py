@@ -42,6 +42,13 @@ def _bones(rows: Tensor, skeleton: Skeleton) -> Tensor:
     return (flat - flat.index_select(1, columns)).view(rows.shape)
 
 
+def _moving(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Where there is a motion (both frames are seen), and its mask, in which the last seen frame keeps its place."""
+    following = torch.cat([seen[:, :, 1:], torch.zeros_like(seen[:, :, :1])], dim=2)
+    later = following.flip(2).cummax(dim=2).values.flip(2)
+    return seen & following, seen & (following | ~later)
+
+
 def _motion(rows: Tensor) -> Tensor:
     return torch.diff(rows, dim=2, append=rows[:, :, -1:])
 
@@ -54,7 +61,7 @@ def streams(
 ) -> dict[str, tuple[Float[Tensor, "n c t v m"], Bool[Tensor, "n t v m"]]]:
     """Several streams of a batch, each with its mask: a bone needs both its ends, a motion both its frames.
 
-    The last frame of a motion keeps its place, with motion 0.
+    The last frame in which a joint is seen keeps its place in a motion stream, with motion 0.
 
     Args:
         positions: 0 where invisible.
@@ -81,8 +88,8 @@ def streams(
     for name in names:
         values, mask = base[name.removesuffix("-motion")]
         if name.endswith("-motion"):
-            mask = torch.cat([mask[:, :, :-1] & mask[:, :, 1:], mask[:, :, -1:]], dim=2)
-            values = _motion(values) * mask
+            moved, mask = _moving(mask)
+            values = _motion(values) * moved
         found[name] = _back(values), mask[..., 0].expand(rows.shape[:4]).permute(0, 2, 3, 1)
     return found
 
