@@ -79,13 +79,13 @@ def test_nonsense_names_the_field(change: dict[str, Any], message: str, tmp_path
 def test_no_settings(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match="config.yaml") as error:
+    with pytest.raises(ValueError, match=r"config\.yaml") as error:
         read_settings(path)
     assert "\n" not in str(error.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="give the config.yaml of a run folder"):
+    with pytest.raises(FileNotFoundError, match=r"give the config\.yaml of a run folder"):
         read_settings(tmp_path / "config.yaml")
 
 

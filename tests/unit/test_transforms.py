@@ -446,6 +446,30 @@ def batch(seed: int, *, confidence: bool = False) -> Batch:
     return Batch(positions, visible, numbers, numbers, drawn, sure if confidence else None)
 
 
+def test_centre_on_people_is_the_middle_of_those_present() -> None:
+    positions, visible = bodies(30, share=0.7)
+    visible[0, 2, :, 1] = False
+    visible[1, 3] = False
+    for mode in ("frame", "first"):
+        ours = normalise.centre(positions, visible, BODY, mode, "people")  # type: ignore[arg-type]
+        for n in range(len(positions)):
+            points = []
+            for t in range(positions.shape[2]):
+                places = []
+                for m in range(positions.shape[4]):
+                    joints = [v for v in range(BODY.num_joints) if visible[n, t, v, m]]
+                    joints = [BODY.origin] if BODY.origin in joints else joints
+                    if joints:
+                        places.append(torch.stack([positions[n, :, t, v, m] for v in joints]).mean(dim=0))
+                points.append(torch.stack(places).mean(dim=0) if places else None)
+            first = next(point for point in points if point is not None)
+            for t, point in enumerate(points):
+                moved = first if mode == "first" else point
+                for v, m in np.ndindex(BODY.num_joints, positions.shape[4]):
+                    expected = positions[n, :, t, v, m] - moved if visible[n, t, v, m] and moved is not None else 0
+                    same(ours[n, :, t, v, m], torch.zeros(3, dtype=torch.float64) + expected)
+
+
 def test_the_order_of_the_pipeline() -> None:
     """Centre, rotate, turn and stretch at random, mirror, hide, scale, stream."""
     change = Augment((5.0, 5.0, 30.0), (0.8, 1.2), 0.5, 0.1)

@@ -30,10 +30,11 @@ def call(function: Callable[..., Any], arguments: list[str], name: str, by_place
         exit_on_error=False,
     )
     parser.add_function_arguments(function, as_group=False, as_positional=True)
-    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    needed = sum(p.default is p.empty for p in inspect.signature(function).parameters.values())
     leading = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
-    named = [f"--{field}={value}" for field, value in zip(by_place, leading[len(needed) :], strict=False)]
-    arguments = [*leading[: len(needed)], *named, *arguments[len(needed) + len(named) :]]
+    named = [f"--{field}={value}" for field, value in zip(by_place, leading[needed:], strict=False)]
+    if named:
+        arguments = [*leading[:needed], *named, *arguments[needed + len(named) :]]
     try:
         given = parser.instantiate(parser.parse_args(arguments))
     except argparse.ArgumentError as error:

@@ -11,29 +11,36 @@ from torch import Tensor
 from bonegraph.skeleton import Skeleton
 
 Centre = Literal["frame", "first", "none"]
+CentreOn = Literal["first-person", "people"]
 Scale = Literal["body-height", "min-max", "image", "none"]
 Positions = Float[Tensor, "n c t v m"]
 Visible = Bool[Tensor, "n t v m"]
 
 
-def _first_body(positions: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """The first person present in each frame: positions (N, C, T, V) and mask (N, T, V)."""
-    person = visible.any(dim=2).to(torch.uint8).argmax(dim=2)  # n t
-    index = person[:, None, :, None, None].expand(*positions.shape[:4], 1)
-    body = positions.gather(4, index)[..., 0]
-    return body, visible.gather(3, person[:, :, None, None].expand(*visible.shape[:3], 1))[..., 0]
+def _places(positions: Tensor, visible: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """Where each person is: the origin joint, or the mean of the visible joints without it.
+
+    Shapes:
+        returns points (N, C, T, M) and who is there (N, T, M)
+    """
+    mean = (positions * visible[:, None]).sum(dim=3) / visible.sum(dim=2).clamp(min=1)[:, None]
+    seen = visible[:, None, :, skeleton.origin]
+    return torch.where(seen, positions[:, :, :, skeleton.origin], mean), visible.any(dim=2)
 
 
-def _reference(positions: Tensor, visible: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """The origin joint of the first person present in each frame, or the mean of that person's joints without it.
+def _reference(positions: Tensor, visible: Tensor, skeleton: Skeleton, on: CentreOn) -> tuple[Tensor, Tensor]:
+    """The point that moves to zero in each frame: the first person present, or the middle of all who are.
 
     Shapes:
         returns points (N, C, T) and whether there is one (N, T)
     """
-    body, seen = _first_body(positions, visible)
-    mean = (body * seen[:, None]).sum(dim=3) / seen.sum(dim=2).clamp(min=1)[:, None]
-    point = torch.where(seen[:, None, :, skeleton.origin], body[..., skeleton.origin], mean)
-    return point, seen.any(dim=2)
+    places, there = _places(positions, visible, skeleton)
+    if on == "first-person":
+        person = there.to(torch.uint8).argmax(dim=2)[:, None, :, None]
+        point = places.gather(3, person.expand(*places.shape[:3], 1))[..., 0]
+    else:
+        point = (places * there[:, None]).sum(dim=3) / there.sum(dim=2).clamp(min=1)[:, None]
+    return point, there.any(dim=2)
 
 
 def _at_first(points: Tensor, known: Tensor) -> Tensor:
@@ -42,15 +49,18 @@ def _at_first(points: Tensor, known: Tensor) -> Tensor:
     return points.gather(2, first[:, None, None].expand(points.shape[0], points.shape[1], 1))
 
 
-def centre(positions: Positions, visible: Visible, skeleton: Skeleton, mode: Centre) -> Positions:
+def centre(
+    positions: Positions, visible: Visible, skeleton: Skeleton, mode: Centre, on: CentreOn = "first-person"
+) -> Positions:
     """Move the origin joint of the first person to zero, in every frame or by its place in the first frame.
 
     All people move together, so that their distance stays. ``frame`` takes out the path of the body, ``first`` keeps
-    it.
+    it. On ``people``, the middle between the origin joints of all present people moves to zero instead, so that the
+    coordinates of each person tell where the others are.
     """
     if mode == "none":
         return positions
-    point, known = _reference(positions, visible, skeleton)
+    point, known = _reference(positions, visible, skeleton, on)
     if mode == "first":
         point = _at_first(point, known)
     return torch.where(visible[:, None], positions - point[..., None, None], 0)

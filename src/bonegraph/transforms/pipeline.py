@@ -10,7 +10,7 @@ import torch
 from bonegraph.sample import Batch
 from bonegraph.skeleton import Skeleton
 from bonegraph.transforms import augment, normalise
-from bonegraph.transforms.normalise import Centre, Scale
+from bonegraph.transforms.normalise import Centre, CentreOn, Scale
 from bonegraph.transforms.streams import Stream, stream
 
 
@@ -52,6 +52,7 @@ class Transforms:
         image: (width, height) in pixels, for ``scale: image``.
         confidence: whether the confidence becomes a further channel.
         augment: random changes in training.
+        centre_on: the ``first-person``, or the middle of all ``people``, which tells interactions better apart.
     """
 
     stream: Stream = "joint"
@@ -61,6 +62,7 @@ class Transforms:
     image: tuple[float, float] | None = None
     confidence: bool = False
     augment: Augment = field(default_factory=Augment)
+    centre_on: CentreOn = "first-person"
 
 
 def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training: bool) -> Batch:
@@ -72,7 +74,7 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         ValueError: the confidence is asked for and the source has none.
     """
     positions, visible, confidence = batch.positions, batch.visible, batch.confidence
-    positions = normalise.centre(positions, visible, skeleton, transforms.centre)
+    positions = normalise.centre(positions, visible, skeleton, transforms.centre, transforms.centre_on)
     if transforms.rotate_to_body:
         positions = normalise.rotate_to_body(positions, visible, skeleton)
     if transforms.scale == "image":
