@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from bonegraph.allocator import keep_memory
-from bonegraph.datasets.store import Card, Store
+from bonegraph.datasets.card import Card
+from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import Cells, Row, StoreWriter
 from bonegraph.skeleton import SKELETONS
 from bonegraph.transforms.streams import streams

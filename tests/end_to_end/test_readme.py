@@ -12,7 +12,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 LINES = [
     line[line.index("bonegraph ") :].removesuffix("\\")
     for line in re.sub(r"\\\n\s*", " ", README).splitlines()
-    if re.match(r"(bonegraph|torchrun .* -m bonegraph|srun .* bonegraph) ", line)
+    if re.match(r"(bonegraph|torchrun .* -m -- bonegraph|srun .* bonegraph) ", line)
 ]
 
 

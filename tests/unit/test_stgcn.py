@@ -202,3 +202,21 @@ def test_registry() -> None:
         assert model_name(settings()) == name
     with pytest.raises(ValueError, match="no model 'st-gcn'; did you mean 'stgcn'"):
         config_type("st-gcn")
+
+
+def test_gradients_repeat_on_two_threads() -> None:
+    """A strided 1x1 convolution of torch's CPU build writes out of bounds here; ours must not need one."""
+    model = STGCN(Config(widths=(4, 8), strides=(1, 2)), SKELETONS["ntu25"], 3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for count in range(8, 16):
+            x = torch.randn(count, 3, 16, 25, 2, generator=torch.Generator().manual_seed(count))
+            found = []
+            for _ in range(2):
+                model.zero_grad()
+                model(x).square().sum().backward()
+                found.append([parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None])
+            assert all(torch.equal(first, second) for first, second in zip(*found, strict=True))
+    finally:
+        torch.set_num_threads(threads)

@@ -451,7 +451,7 @@ def test_centre_on_people_is_the_middle_of_those_present() -> None:
     visible[0, 2, :, 1] = False
     visible[1, 3] = False
     for mode in ("frame", "first"):
-        ours = normalise.centre(positions, visible, BODY, mode, "people")  # type: ignore[arg-type]
+        ours = normalise.centre(positions, visible, BODY, mode, "people")
         for n in range(len(positions)):
             points = []
             for t in range(positions.shape[2]):

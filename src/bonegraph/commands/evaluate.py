@@ -24,7 +24,7 @@ def evaluate(
     """Score a part of a split with the model of a run.
 
     Writes scores.npz (probabilities by clip id) and report.html (curves, confusion, worst classes) into the run folder;
-    parts other than test have their name in the file names.
+    other parts than test, and other splits than that of the run, have their name in the file names.
 
     Examples:
       bonegraph evaluate runs/nw-ucla
@@ -64,7 +64,7 @@ def evaluate(
     split = split or settings.split
     clips = store.part(split, part)
     scores = score(model, meaning, store, clips, batch_size=batch_size, progress=progress)
-    suffix = "" if part == "test" else f"-{part}"
+    suffix = ("" if split == settings.split else f"-{split}") + ("" if part == "test" else f"-{part}")
     scores.save(run / f"scores{suffix}.npz")
     facts = {
         "recipe": settings.recipe,

@@ -27,8 +27,6 @@ def run(arguments: list[str]) -> None:
     """Called by the command line."""
     from bonegraph.training.settings import Settings, read_settings
 
-    first = jsonargparse.ArgumentParser(add_help=False, exit_on_error=False)
-    first.add_argument("recipe", nargs="?", default="demo")
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     name = named[0] if named else ""
     if name.endswith((".yaml", ".yml")):

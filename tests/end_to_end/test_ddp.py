@@ -1,0 +1,184 @@
+"""Two processes train as one with the doubled batch, and the command line starts, resumes and ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.distributed import destroy_process_group, init_process_group
+
+from bonegraph.datasets.clips import Clips, Order, TestOrder, TrainingOrder
+from bonegraph.datasets.store import Store
+from bonegraph.models import stgcn
+from bonegraph.models.registry import build
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Augment, Transforms, apply
+
+from .runs import CONTEXT, curves, fit_arguments, wait_for, weights
+
+STEPS = 4
+LENGTH = Length("uniform", 16)
+TRANSFORMS = Transforms(augment=Augment(rotation=(10.0, 60.0, 10.0), scale=(0.8, 1.2), mirror=0.5, joint_dropout=0.1))
+
+
+def steps(folder: Path, rank: int, world: int, meet: Path | None) -> list[tuple[float, dict[str, Tensor]]]:
+    """Loss and gradients of the first optimizer steps, normalisation statistics frozen, in float64."""
+    store = Store.open(folder)
+    torch.manual_seed(0)
+    model = build(stgcn.Config(widths=(16, 16), strides=(1, 2)), store.skeleton, len(store.classes)).double().eval()
+    if meet is not None:
+        init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=world)
+    wrapped = Whole(model) if meet is None else torch.nn.parallel.DistributedDataParallel(Whole(model))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    fetch = Clips(store, LENGTH, seed=3)
+    found = []
+    for order in list(TrainingOrder(store.part("xboth-val", "train"), 16, seed=3, rank=rank, world=world))[:STEPS]:
+        fetched = fetch[order]
+        batch = apply(TRANSFORMS, fetched.with_positions(fetched.positions.double()), store.skeleton, training=True)
+        optimizer.zero_grad()
+        loss = wrapped(batch.positions, batch.visible, batch.labels)
+        loss.backward()
+        gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        assert len(gradients) == len(list(model.parameters()))
+        optimizer.step()
+        found.append((float(loss.detach()), gradients))
+    if meet is not None:
+        destroy_process_group()
+    return found
+
+
+class Whole(torch.nn.Module):
+    """Model and loss in one, as the processes exchange gradients of what is called."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, visible: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(self.model(x, visible), labels)
+
+
+def _process(folder: Path, rank: int, meet: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    torch.save(steps(folder, rank, 2, meet), out)
+
+
+def test_two_processes_are_one_with_the_doubled_batch(store: Path, tmp_path: Path) -> None:
+    meet, outs = tmp_path / "meet", [tmp_path / f"{rank}.pt" for rank in range(2)]
+    processes = [CONTEXT.Process(target=_process, args=(store, rank, meet, outs[rank])) for rank in range(2)]
+    for process in processes:
+        process.start()
+    alone = steps(store, 0, 1, None)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    pair = [torch.load(out, weights_only=True) for out in outs]
+    for (loss, gradients), (loss0, gradients0), (loss1, gradients1) in zip(alone, *pair, strict=True):
+        assert abs(loss - (loss0 + loss1) / 2) < 1e-10
+        assert loss0 != loss1  # they did see different clips
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradients0[name], gradient, atol=1e-10, rtol=1e-10)
+            assert torch.equal(gradients0[name], gradients1[name]), name
+
+
+@pytest.mark.parametrize(("clips", "batch", "world"), [(64, 16, 2), (61, 16, 2), (61, 8, 3), (7, 4, 4), (5, 100, 2)])
+def test_processes_share_the_batches_of_one(clips: int, batch: int, world: int) -> None:
+    numbers = np.arange(100, 100 + clips)
+    shared = [TrainingOrder(numbers, batch, 1, rank, world) for rank in range(world)]
+    alone = TrainingOrder(numbers, batch, 1)
+    seen = []
+    for epoch in range(3):
+        for order in (alone, *shared):
+            order.set_epoch(epoch)
+        batches = list(zip(*shared, strict=True))
+        assert len(batches) == len(shared[0])
+        few = len(batches) < len(alone)  # too few clips for as many batches
+        wholes = [set(numbers)] * len(batches) if few else [set(whole.clips) for whole in alone]
+        for whole, parts in zip(wholes, batches, strict=True):
+            sizes = {len(part.clips) for part in parts}
+            together = [clip for part in parts for clip in part.clips]
+            assert len(sizes) == 1 and len(set(together)) == len(together)
+            assert set(together) <= whole
+            if not few:
+                assert len(whole) - len(together) < world
+            assert all(part.epoch == epoch for part in parts)
+        seen.append([tuple(part.clips) for parts in batches for part in parts])
+    assert len({tuple(epoch) for epoch in seen}) == 3
+
+
+def test_processes_share_a_test_without_repeats() -> None:
+    numbers = np.arange(11)
+    for world in (1, 2, 3):
+        orders: list[Order] = [o for rank in range(world) for o in TestOrder(numbers, 4, LENGTH, rank, world)]
+        assert sorted(clip for order in orders for clip in order.clips) == list(range(11))
+
+
+def test_more_processes_than_clips_of_a_batch() -> None:
+    with pytest.raises(ValueError, match="batch_size 2 is below the 3 processes"):
+        TrainingOrder(np.arange(9), 2, 0, 0, 3)
+    with pytest.raises(ValueError, match="2 clips for 3 processes"):
+        TrainingOrder(np.arange(2), 3, 0, 0, 3)
+
+
+def launch(before: list[str], arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start training processes in a group of their own. Warnings are errors in the ones that we start ourselves."""
+    with log.open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, *before, *arguments],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Wait, and leave nobody behind."""
+    try:
+        return process.wait(90)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        print(log.read_text())
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_command_on_two_processes(store: Path, tmp_path: Path) -> None:
+    """Lightning starts two, they are killed; torchrun starts two, and they go on."""
+    run, log = tmp_path / "run", tmp_path / "log"
+    arguments = fit_arguments(store, run, "--devices", "2", "--epochs", "12")
+    process = launch(["-m", "bonegraph"], arguments, log)
+    try:
+        wait_for(lambda: (run / "checkpoints/last.ckpt").is_file() or process.poll() is not None, seconds=80)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait(30) == -signal.SIGKILL, log.read_text()
+    before = len(curves(run))
+    assert 1 <= before < 12
+
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port()), "-m", "--"]
+    process = launch(torchrun, ["bonegraph", *arguments], log)
+    assert end(process, log) == 0
+    assert log.read_text().count("finished: ") == 1
+    table = curves(run)
+    assert [row["epoch"] for row in table] == [str(epoch) for epoch in range(12)]
+    assert all(row["val_accuracy"] for row in table)
+    assert [str(path.relative_to(run)) for path in run.rglob("model*")] == ["model.safetensors"]
+    tensors = weights(run / "model.safetensors")[1]
+    assert np.isfinite(np.frombuffer(tensors["head.weight"], np.float32)).all()
+    assert float(table[-1]["train_loss"]) < float(table[0]["train_loss"])
