@@ -9,9 +9,10 @@ import pytest
 from bonegraph.__main__ import main
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SHELL = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
 LINES = [
-    line[line.index("bonegraph ") :].removesuffix("\\")
-    for line in re.sub(r"\\\n\s*", " ", README).splitlines()
+    line[line.index("bonegraph ") :]
+    for line in re.sub(r"\\\n\s*", " ", SHELL).splitlines()
     if re.match(r"(bonegraph|torchrun .* -m -- bonegraph|srun .* bonegraph) ", line)
 ]
 

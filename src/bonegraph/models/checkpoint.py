@@ -6,6 +6,7 @@ skeleton, class names, transforms and length rule, frame rate and unit, and how 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -94,11 +95,14 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        PermissionError: it may not be read.
         ValueError: it is no checkpoint of ours, or it is damaged; the message says what is wrong.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint '{path}'; give the model.safetensors of a run folder.")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}

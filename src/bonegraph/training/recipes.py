@@ -69,8 +69,8 @@ def sbu() -> Settings:
             centre_on="people",
             augment=Augment(rotation=(5, 20, 5), scale=(0.8, 1.2), mirror=0.5),
         ),
-        optimizer=Optimizer(lr=0.1, warmup_epochs=2),
-        epochs=60,
+        optimizer=Optimizer(lr=0.05, warmup_epochs=2, clip_norm=1.0),
+        epochs=70,
         batch_size=8,
         precision="bf16-mixed",
     )
