@@ -23,9 +23,13 @@ def demo() -> Settings:
         split="xboth",
         model=stgcn.best("quarter", dropout=0.0),
         length=Length("uniform", 32),
-        transforms=Transforms(centre="first", augment=Augment(rotation=(5, 60, 5), scale=(0.9, 1.1))),
-        optimizer=Optimizer(lr=0.1, warmup_epochs=1, weight_decay=5e-4),
-        epochs=12,
+        transforms=Transforms(
+            centre="first",
+            scale="body-height",
+            augment=Augment(rotation=(5, 40, 5), scale=(0.9, 1.1), mirror=0.5),
+        ),
+        optimizer=Optimizer(lr=0.1, warmup_epochs=1, weight_decay=2e-4, label_smoothing=0.1),
+        epochs=20,
         batch_size=16,
     )
 

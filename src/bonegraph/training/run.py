@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -28,11 +27,11 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 
 from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
-from bonegraph.graph import Floats, gravity_distances
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
 from bonegraph.sample import Batch
+from bonegraph.training.distances import training_distances
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves, write_whole, writing
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.training.task import Task
@@ -175,19 +174,6 @@ def new_model(settings: Settings, store: Store) -> ActionModel:
     if getattr(config, "strategy", "") == "spatial":
         distances = training_distances(store, settings.split)
     return build(config, store.skeleton, len(store.classes), distances)
-
-
-def training_distances(store: Store, split: str) -> Floats:
-    """Gravity distances of ST-GCN Eq. 8, over all frames of the training part.
-
-    Raises:
-        ValueError: some joint is never visible.
-    """
-    sequences = [store.sequence(int(clip)) for clip in store.part(split, "train")]
-    joints = store.skeleton.num_joints
-    positions = np.concatenate([s.positions.reshape(-1, joints, s.positions.shape[3]) for s in sequences])
-    visible = np.concatenate([s.visible.reshape(-1, joints) for s in sequences])
-    return gravity_distances(positions, visible)
 
 
 def _channels(settings: Settings, store: Store) -> int:
