@@ -269,6 +269,9 @@ class STGCN(ActionModel):
     Raises:
         ValueError: the input has other joints or channels than the network.
 
+    In training, batch normalisation inside the units counts every frame of a present person, also those that a mask
+    hides; in evaluation hidden frames change nothing.
+
     Example:
         >>> from bonegraph.skeleton import SKELETONS
         >>> model = STGCN(released(), SKELETONS["ntu25"], num_classes=60)

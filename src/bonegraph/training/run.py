@@ -10,9 +10,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +18,16 @@ import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.precision import DoublePrecision
 
 from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
-from bonegraph.sample import Batch
 from bonegraph.training.distances import training_distances
+from bonegraph.training.engine import Bar, Double, quiet
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves, write_whole, writing
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.training.task import Task
@@ -108,8 +104,8 @@ def fit(
     if len(data.validation):
         callbacks.insert(0, KeepBest(folder / BEST, meaning))
     if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=max(1, len(data.training) // settings.batch_size // 20)))
-    with _quiet():
+        callbacks.append(Bar(refresh_rate=max(1, len(data.training) // settings.batch_size // 20)))
+    with quiet():
         try:
             trainer = lightning.Trainer(
                 accelerator=accelerator,
@@ -120,7 +116,7 @@ def fit(
                 gradient_clip_val=settings.optimizer.clip_norm or None,
                 logger=TensorBoardLogger(str(folder), name="", version="tensorboard"),
                 callbacks=callbacks,
-                plugins=[WholeFiles(), *([_Double()] if settings.precision == "64-true" else [])],
+                plugins=[WholeFiles(), *([Double()] if settings.precision == "64-true" else [])],
                 check_val_every_n_epoch=settings.validate_every,
                 limit_val_batches=1.0 if len(data.validation) else 0,
                 num_sanity_val_steps=0,
@@ -215,32 +211,3 @@ def _flat(plain: Any, name: str = "") -> dict[str, Any]:
     return {
         key: item for field, value in plain.items() for key, item in _flat(value, f"{name}.{field}".strip(".")).items()
     }
-
-
-class _Double(DoublePrecision):
-    """Float64 for our batches, which are frozen, so that Lightning cannot change them itself."""
-
-    def convert_input(self, data: Any) -> Any:
-        return replace(data, positions=data.positions.double()) if isinstance(data, Batch) else data
-
-
-class _quiet(warnings.catch_warnings):
-    """Lightning's advice that does not hold here: our loader needs no workers, our folder is meant to be there."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        for message in (
-            ".*does not have many workers.*",
-            ".*exists and is not empty.*",
-            ".*no `val_dataloader`.*",
-            ".*You defined a `validation_step` but have no.*",
-            ".*Starting from v1.9.0.*",
-            ".*GPU available but not used.*",
-            ".*treespec.*",
-            ".*isinstance.*LeafSpec.*",
-            ".*Grad strides do not match bucket view strides.*",
-        ):
-            warnings.filterwarnings("ignore", message=message)
-        for part in ("pytorch", "fabric"):
-            logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-        return entered
