@@ -1,6 +1,7 @@
 """What every test may use: real recordings where they exist, one thread per worker, quick properties."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ install_import_hook([f"bonegraph.{module}" for module in CHECKED], "beartype.bea
 settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "quick")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell, which lets nobody below it hear Ctrl-C; some tests have to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers share the cores already

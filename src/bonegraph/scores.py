@@ -9,7 +9,7 @@ Axes: N clips, K classes.
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from bonegraph.files import write_whole
 
 UNKNOWN = -1
 """The label of a clip whose true class is not known."""
@@ -263,19 +265,15 @@ class Scores:
         path = Path(path)
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot write scores: no folder {path.parent}. Make it first.")
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez_compressed(
-                    file,
-                    ids=self.ids,
-                    classes=np.asarray(self.classes, dtype=np.str_),
-                    probabilities=self.probabilities,
-                    labels=self.labels,
-                )
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            ids=self.ids,
+            classes=np.asarray(self.classes, dtype=np.str_),
+            probabilities=self.probabilities,
+            labels=self.labels,
+        )
+        write_whole(path, buffer.getvalue())
         return path
 
     @classmethod

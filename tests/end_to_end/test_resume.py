@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bonegraph.__main__ import main
+from bonegraph.files import held
+
 from .runs import EPOCHS, command, curves, finish, fit_arguments, kill, same, start, unchanged, wait_for, weights
 
 
@@ -176,3 +179,13 @@ def test_damaged_checkpoint_of_the_run(store: Path, finished: Path, tmp_path: Pa
     last.unlink()
     assert command(fit_arguments(store, run), tmp_path).code == 0
     assert weights(run / "model.safetensors") == weights(finished / "model.safetensors")
+
+
+def test_two_runs_at_once(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with held(run, "taken"):
+        assert main(fit_arguments(store, run)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another run is training in" in line
+    assert list(run.iterdir()) == []

@@ -1,6 +1,7 @@
 """Pictures of skeletons and partitions: complete, legible, without global state, written whole or not at all."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import get_args
 
@@ -116,8 +117,8 @@ def test_draw_all_partitions(tmp_path: Path, name: str, start: bytes) -> None:
 def test_all_strategies_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[Figure] = []
 
-    def remember(figure: Figure, path: Path, format: str) -> None:
-        path.write_text(format)
+    def remember(figure: Figure, file: BytesIO, format: str) -> None:
+        file.write(format.encode())
         saved.append(figure)
 
     monkeypatch.setattr(Figure, "savefig", remember)
@@ -133,8 +134,8 @@ def test_an_interrupted_picture_leaves_the_old_one(tmp_path: Path, monkeypatch: 
     path = tmp_path / "all.png"
     path.write_bytes(b"old")
 
-    def fail(figure: Figure, path: Path, format: str) -> None:
-        path.write_bytes(b"half a pic")
+    def fail(figure: Figure, file: BytesIO, format: str) -> None:
+        file.write(b"half a pic")
         raise OSError("disk full")
 
     monkeypatch.setattr(Figure, "savefig", fail)

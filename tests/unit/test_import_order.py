@@ -9,7 +9,7 @@ import pytest
 import bonegraph
 
 ORDER = (
-    ("allocator", "plain", "seeding", "skeleton"),
+    ("allocator", "files", "plain", "seeding", "skeleton"),
     ("graph",),
     ("sequence",),
     ("sample",),

@@ -15,7 +15,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -32,11 +31,7 @@ from bonegraph.datasets.known import KnownSet, Source
 from bonegraph.datasets.parts import Part, Problem, below, complete, load, read_parts, worker_count
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import StoreWriter
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; two runs into one folder are then the user's to avoid
-    fcntl = None  # type: ignore[assignment]
+from bonegraph.files import held, write_whole
 
 CLIPS_PER_PART = 64
 
@@ -273,39 +268,18 @@ def _work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.preparing")
     work.mkdir(exist_ok=True)
-    lock = _lock(work, out)
-    try:
+    with held(work, f"another run is preparing '{out}'; wait for it, or give another folder."):
         marker = work / "files.txt"
         if not marker.is_file() or marker.read_text(encoding="ascii") != fingerprint:
             for old in work.iterdir():
                 shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-            half = marker.with_suffix(".half")
-            half.write_text(fingerprint, encoding="ascii")
-            half.replace(marker)
+            write_whole(marker, fingerprint.encode("ascii"))
         try:
             yield work
         except ValueError:  # no clip can be used: there is nothing to go on from
             shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work)
-    finally:
-        if lock is not None:
-            os.close(lock)
-
-
-def _lock(work: Path, out: Path) -> int | None:
-    """Hold the folder for this run; the system lets go of it when the process ends in whatever way."""
-    if fcntl is None:
-        return None
-    lock = os.open(work, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if work.exists() and os.path.samestat(os.fstat(lock), work.stat()):
-            return lock
-    except BlockingIOError:
-        pass
-    os.close(lock)
-    raise BlockingIOError(f"another run is preparing '{out}'; wait for it, or give another folder.")
 
 
 @contextmanager

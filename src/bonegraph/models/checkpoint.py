@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from bonegraph.files import write_whole
 from bonegraph.models.base import ActionModel
 from bonegraph.models.registry import build, config_type, model_name
 from bonegraph.plain import from_plain, to_plain
@@ -81,12 +82,7 @@ def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> P
         "made": json.dumps(meaning.made),
     }
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(save(weights, metadata=about))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, save(weights, metadata=about))
     return path
 
 

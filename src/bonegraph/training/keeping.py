@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +14,11 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
+from bonegraph.files import write_whole, writing
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.training.task import Task
 
 COLUMNS = ("epoch", "step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Give what the system says about a failed write the name of the file; where the disk is full it leaves that out.
-
-    Raises:
-        OSError: with ``filename``.
-    """
-    try:
-        yield
-    except OSError as error:
-        named = error.filename is not None and not str(error.filename).endswith(".tmp")
-        if named or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that nobody ever sees half of it.
-
-    Raises:
-        OSError: the file cannot be written; the one that was there before stays.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        try:
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -62,6 +28,7 @@ class WholeFiles(TorchCheckpointIO):
         """Write to memory, then to a temporary name, then rename."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(Path(path), buffer.getvalue())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:

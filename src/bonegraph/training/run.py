@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
+from bonegraph.files import held, write_whole, writing
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
 from bonegraph.training.distances import training_distances
 from bonegraph.training.engine import Bar, Double, quiet
-from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves, write_whole, writing
+from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.training.task import Task
 
@@ -64,7 +66,7 @@ def fit(
     Raises:
         FileNotFoundError: the store is missing.
         ValueError: store and settings do not fit, or the folder holds a run with other settings.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or another run is training in it.
         KeyboardInterrupt: Ctrl-C; the finished epochs stay.
     """
     folder = Path(folder)
@@ -81,6 +83,23 @@ def fit(
     _check_folder(folder, settings)
     if (folder / FINAL).is_file():
         return folder / FINAL
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"another run is training in '{folder}'; wait for it, or give another --run folder."
+    with held(folder, busy) if is_first_process() else nullcontext():
+        _train(settings, folder, data, accelerator, devices, nodes, progress)
+    return folder / FINAL
+
+
+def _train(
+    settings: Settings,
+    folder: Path,
+    data: ClipData,
+    accelerator: str,
+    devices: int | str,
+    nodes: int,
+    progress: bool,
+) -> None:
+    store = data.clips.store
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     model = new_model(settings, store)
     meaning = Meaning(
@@ -140,7 +159,6 @@ def fit(
     if trainer.is_global_zero:
         with writing(folder / FINAL):
             save_checkpoint(folder / FINAL, task.model, meaning)
-    return folder / FINAL
 
 
 def is_first_process() -> bool:

@@ -6,7 +6,7 @@ works the same in a notebook, a server thread and a test.
 
 from __future__ import annotations
 
-import os
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from bonegraph.files import write_whole
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency, partition
 from bonegraph.skeleton import Skeleton
 
@@ -217,12 +218,9 @@ def draw_all_partitions(
         ]
     )
     figure.suptitle(f"{skeleton.name}: partition strategies, D = {max_hop}", fontsize=14, color=_INK)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower())
+    write_whole(path, picture.getvalue())
     return path
 
 

@@ -12,7 +12,6 @@ import csv
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from plotly.offline import get_plotlyjs
 
+from bonegraph.files import write_whole
 from bonegraph.scores import Scores, worst_classes
 
 _WORST_CLASSES = 10
@@ -77,13 +77,8 @@ def write_report(
         raise FileNotFoundError(f"cannot write the report: no folder {path.parent}. Make it first.")
     page = _page(title, scores, _read_curves(Path(curves)) if curves is not None else None, facts)
 
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # A path or host name that is not text in any encoding must not cost the whole report.
-        unfinished.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # A path or host name that is not text in any encoding must not cost the whole report.
+    write_whole(path, page.encode("utf-8", errors="xmlcharrefreplace"))
     return path
 
 
