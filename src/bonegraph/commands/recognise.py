@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from bonegraph.commands import call
@@ -21,6 +22,8 @@ def recognise(
       bonegraph recognise runs/nw-ucla a01_s01_e00_v03.json
       bonegraph recognise runs/nw-ucla/model.safetensors --data data/nw-ucla --clip a01_s01_e00_v03
 
+    A recording on another skeleton is converted by joint name, which is said on standard error.
+
     Args:
         checkpoint: a checkpoint or a run folder.
         recording: a file of one of the formats that can be read.
@@ -32,6 +35,7 @@ def recognise(
     from bonegraph.datasets.store import Store
     from bonegraph.inference.recogniser import Recogniser
     from bonegraph.read import read
+    from bonegraph.skeleton import conversion
 
     if (recording is None) == (data is None):
         raise ValueError("give either a recording or --data STORE --clip ID.")
@@ -44,6 +48,9 @@ def recognise(
     else:
         assert recording is not None
         sequence = read(recording, format)
+    how = conversion(sequence.skeleton, recogniser.meaning.skeleton)
+    if how.source != how.target and not how.missing:  # what is missing becomes an error below
+        print(f"converted {how}", file=sys.stderr)
     for answer in recogniser(sequence)[:top]:
         print(f"{answer.probability:7.1%}  {answer.action}")
 
