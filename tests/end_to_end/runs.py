@@ -87,7 +87,7 @@ def kill(process: BaseProcess) -> None:
     """No chance to tidy up."""
     assert process.pid is not None
     process.kill()
-    process.join(30)
+    process.join(120)
     assert process.exitcode in (-signal.SIGKILL, 0), process.exitcode
 
 

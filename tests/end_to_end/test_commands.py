@@ -246,6 +246,6 @@ def test_module_runs_without_a_warning(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=60,
+        timeout=240,
     )
     assert (done.stdout, done.stderr) == (f"{next(iter(RECIPES))}\n", "")

@@ -79,7 +79,7 @@ def test_two_processes_are_one_with_the_doubled_batch(store: Path, tmp_path: Pat
         process.start()
     alone = steps(store, 0, 1, None)
     for process in processes:
-        process.join(60)
+        process.join(240)
         assert process.exitcode == 0
     pair = [torch.load(out, weights_only=True) for out in outs]
     for (loss, gradients), (loss0, gradients0), (loss1, gradients1) in zip(alone, *pair, strict=True):
@@ -145,7 +145,7 @@ def launch(before: list[str], arguments: list[str], log: Path) -> subprocess.Pop
 def end(process: subprocess.Popen[bytes], log: Path) -> int:
     """Wait, and leave nobody behind."""
     try:
-        return process.wait(90)
+        return process.wait(240)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -167,7 +167,7 @@ def test_command_on_two_processes(store: Path, tmp_path: Path) -> None:
         wait_for(lambda: (run / "checkpoints/last.ckpt").is_file() or process.poll() is not None, seconds=80)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait(30) == -signal.SIGKILL, log.read_text()
+    assert process.wait(120) == -signal.SIGKILL, log.read_text()
     before = len(curves(run))
     assert 1 <= before < 12
 

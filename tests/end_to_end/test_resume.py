@@ -97,7 +97,7 @@ def test_killed_command(store: Path, finished: Path, tmp_path: Path) -> None:
         )
     wait_for(lambda: rows(run) >= 1 or process.poll() is not None)
     os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait(30) == -signal.SIGKILL, (tmp_path / "log").read_text()
+    assert process.wait(120) == -signal.SIGKILL, (tmp_path / "log").read_text()
     assert 1 <= rows(run) <= EPOCHS
     assert command(arguments, tmp_path).code == 0
     same(run, finished)
