@@ -91,7 +91,7 @@ def kill(process: BaseProcess) -> None:
     assert process.exitcode in (-signal.SIGKILL, 0), process.exitcode
 
 
-def wait_for(found: Callable[[], bool], process: BaseProcess | None = None, seconds: float = 60) -> None:
+def wait_for(found: Callable[[], bool], process: BaseProcess | None = None, seconds: float = 240) -> None:
     """Wait until something is there."""
     deadline = time.monotonic() + seconds
     while not found():
