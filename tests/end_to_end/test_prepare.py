@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bonegraph.datasets.known import KnownSet, NwUcla, Source, known_set
+from bonegraph.datasets.known import KnownSet, Source, known_set
+from bonegraph.datasets.known.ucla import NwUcla
 from bonegraph.datasets.prepare import CLIPS_PER_PART, prepare
 from bonegraph.datasets.splits import Split
 from bonegraph.datasets.store import Store
@@ -27,7 +28,7 @@ from bonegraph.skeleton import SKELETONS
 # A script as a user writes it; SLOW leaves time to interrupt it, LIMIT is the largest file it may write.
 SCRIPT = """
 import os, resource, sys, time
-from bonegraph.datasets.known import NwUcla
+from bonegraph.datasets.known.ucla import NwUcla
 from bonegraph.datasets.prepare import prepare
 
 class Slow(NwUcla):
@@ -191,7 +192,7 @@ class Odd(KnownSet):
     unit = "px"
     fps = 10.0
     classes = ("stand",)
-    splits: ClassVar[dict[str, Split]] = {"all": Split("take", {"test": (0, 1)})}
+    splits = {"all": Split("take", {"test": (0, 1)})}
     licence = citation = where = "nowhere"
     has_confidence = True
 

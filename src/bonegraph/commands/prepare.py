@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
-from bonegraph.commands import call
+import jsonargparse
 
+from bonegraph.commands import one_line
 
-def prepare(
-    dataset: str,
-    out: Path,
-    source: Path | None = None,
-    workers: int | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
-) -> None:
-    """Read every recording of a data set and write them as a store.
+_EXAMPLES = """Read every recording of a data set and write them as a store.
 
-    Examples:
-      bonegraph prepare nw-ucla data/nw-ucla --source all_sqe
-      bonegraph prepare sbu data/sbu --source sbu
-      bonegraph prepare synthetic data/synthetic
+examples:
+  bonegraph prepare nw-ucla data/nw-ucla --source all_sqe
+  bonegraph prepare sbu data/sbu --source sbu
+  bonegraph prepare synthetic data/synthetic --seed 1
 
-    Files that cannot be used are listed with the reason in problems.csv of the store. After an interruption the same
-    command goes on.
+Files that cannot be used are listed with the reason in problems.csv of the store. After an interruption the same
+command goes on. 'bonegraph prepare NAME --help' explains the settings of one data set.
 
-    Args:
-        dataset: nw-ucla, sbu or synthetic.
-        out: the store to write, a folder.
-        source: folder of the recordings; the synthetic set needs none.
-        workers: processes that read; default all processors.
-        overwrite: write the store again even if it is there.
-        progress: show a progress bar.
-    """
-    from bonegraph.datasets.known import known_set
-    from bonegraph.datasets.prepare import prepare as make
-
-    known = known_set(dataset)
-    if source is None and dataset != "synthetic":
-        raise ValueError(f"'{dataset}' needs --source, the folder of its files: {known.where}.")
-    report = make(known, source, out, workers=workers, progress=progress, overwrite=overwrite)
-    print(report)
+data sets: """
 
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    call(prepare, arguments, "prepare")
+    from bonegraph.datasets.known import KNOWN_SETS, set_class
+    from bonegraph.datasets.prepare import prepare
+
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    chosen = set_class(name) if name else None
+    parser = jsonargparse.ArgumentParser(
+        prog=f"bonegraph prepare {name or 'DATASET'}",
+        description=_EXAMPLES + ", ".join([*KNOWN_SETS, "synthetic"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_argument("out", type=Path, help="the store to write, a folder")
+    parser.add_argument("--source", type=Path, help="folder of the recordings; the synthetic set needs none")
+    parser.add_argument("--workers", type=int | None, default=None, help="processes that read; default all processors")
+    parser.add_argument("--overwrite", type=bool, default=False, help="write the store again even if it is there")
+    parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
+    settings = parser.add_class_arguments(chosen) if chosen is not None else []
+    if chosen is None and not {"-h", "--help"} & set(arguments):
+        raise ValueError("give a data set and the store to write; see 'bonegraph prepare --help'")
+    try:
+        given = parser.parse_args(arguments[1:] if name else arguments)
+    except argparse.ArgumentError as error:
+        raise ValueError(one_line(error, "prepare")) from None
+    assert chosen is not None  # help has left by now
+    known = chosen(**{field: given[field] for field in settings})
+    if given.source is None and name != "synthetic":
+        raise ValueError(f"'{name}' needs --source, the folder of its files: {known.where}.")
+    print(
+        prepare(
+            known,
+            given.source,
+            given.out,
+            workers=given.workers,
+            progress=given.progress,
+            overwrite=given.overwrite,
+        )
+    )

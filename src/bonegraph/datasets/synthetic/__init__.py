@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonegraph.datasets.known import KnownSet, Source
+from bonegraph.datasets.known.base import KnownSet, Source
 from bonegraph.datasets.splits import Split
 from bonegraph.datasets.synthetic.body import Person, draw_person
 from bonegraph.datasets.synthetic.camera import CAMERAS, seen, sensed
@@ -61,7 +60,7 @@ class Synthetic(KnownSet):
     unit = "m"
     fps = FPS
     classes = tuple(movement.name for movement in MOVEMENTS)
-    splits: ClassVar[dict[str, Split]] = {
+    splits = {
         "xsub": Split(
             "subject",
             {
