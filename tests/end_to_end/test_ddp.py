@@ -52,6 +52,8 @@ def steps(folder: Path, rank: int, world: int, meet: Path | None) -> list[tuple[
         optimizer.step()
         found.append((float(loss.detach()), gradients))
     if meet is not None:
+        # In this order: what frees the group last must not hold Python's lock, for which a thread of gloo may be waiting.
+        del wrapped, loss
         destroy_process_group()
     return found
 
@@ -70,7 +72,6 @@ class Whole(torch.nn.Module):
 def _process(folder: Path, rank: int, meet: Path, out: Path) -> None:
     torch.set_num_threads(1)
     torch.save(steps(folder, rank, 2, meet), out)
-    os._exit(0)  # not by way of the threads that gloo may still have
 
 
 def pair(folder: Path, scratch: Path) -> list[list[tuple[float, dict[str, Tensor]]]]:
