@@ -52,7 +52,7 @@ def steps(folder: Path, rank: int, world: int, meet: Path | None) -> list[tuple[
         optimizer.step()
         found.append((float(loss.detach()), gradients))
     if meet is not None:
-        # In this order: what frees the group last must not hold Python's lock, for which a thread of gloo may be waiting.
+        # In this order: whoever frees the group must not hold Python's lock, which a thread of gloo may be waiting for.
         del wrapped, loss
         destroy_process_group()
     return found
