@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import typing
 from pathlib import Path
 
 import jsonargparse
 import yaml
-
-from bonegraph.commands import one_line
 
 _EXAMPLES = """Train a model by a recipe. An interrupted run goes on with the same command.
 
@@ -25,19 +21,12 @@ examples:
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    from bonegraph.training.settings import Settings, read_settings
+    from bonegraph.commands.settings import base_settings, parse
 
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     name = named[0] if named else ""
-    if name.endswith((".yaml", ".yml")):
-        base = read_settings(name)
-    else:
-        from bonegraph.training.recipes import recipe
-
-        if not named and not {"-h", "--help"} & set(arguments):
-            raise ValueError("give a recipe or a config.yaml first; see 'bonegraph fit --help'")
-        base = recipe(name or "demo")
-
+    if not named and not {"-h", "--help"} & set(arguments):
+        raise ValueError("give a recipe or a config.yaml first; see 'bonegraph fit --help'")
     parser = jsonargparse.ArgumentParser(
         prog=f"bonegraph fit {name or 'RECIPE'}",
         description=_EXAMPLES,
@@ -50,19 +39,10 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--nodes", type=int, default=1, help="machines, each started by torchrun or SLURM")
     parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
     parser.add_argument("--print_config", action="store_true", help="print the resolved settings and stop")
-    hints = typing.get_type_hints(Settings)
-    fields = [field.name for field in dataclasses.fields(Settings) if field.name != "recipe"]
-    for field in fields:
-        kind = type(base.model) if field == "model" else hints[field]
-        parser.add_argument(f"--{field}", type=kind, default=getattr(base, field))
     # The parser has ideas of its own about an option of this name.
     print_config = "--print_config" in arguments
     rest = [argument for argument in arguments[len(named) :] if argument != "--print_config"]
-    try:
-        given = parser.instantiate(parser.parse_args(rest))
-    except argparse.ArgumentError as error:
-        raise ValueError(one_line(error, "fit")) from None
-    settings = Settings(recipe=base.recipe, **{field: getattr(given, field) for field in fields})
+    given, settings = parse(parser, rest, base_settings(name or "demo"), "fit")
     if print_config:
         print(yaml.safe_dump(settings.to_plain(), sort_keys=False), end="")
         return

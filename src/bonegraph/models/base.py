@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.sample import Batch
+from bonegraph.skeleton import Skeleton
 
 
 class People(NamedTuple):
@@ -43,6 +44,19 @@ class Features(NamedTuple):
     owner: Int[Tensor, " r"]
     frames: Bool[Tensor, "r t"] | None
     num_clips: int
+
+
+def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:
+    """See that an input has the channels and joints of a network.
+
+    Raises:
+        ValueError: it has others.
+    """
+    if x.shape[1] != channels or x.shape[3] != skeleton.num_joints:
+        raise ValueError(
+            f"the input has {x.shape[1]} channels and {x.shape[3]} joints, but the network takes {channels} channels "
+            f"and the {skeleton.num_joints} joints of '{skeleton.name}'."
+        )
 
 
 def people_as_rows(x: Tensor, visible: Tensor | None) -> People:

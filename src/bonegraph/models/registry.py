@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from bonegraph.graph import Floats
-from bonegraph.models import stgcn
+from bonegraph.models import baselines, stgcn
 from bonegraph.models.base import ActionModel
 from bonegraph.skeleton import Skeleton, nearest
 
 MODELS: dict[str, tuple[type[ActionModel], type[Any]]] = {
     "stgcn": (stgcn.STGCN, stgcn.Config),
+    "tcn": (baselines.TCN, baselines.TCNConfig),
+    "local": (baselines.Local, baselines.LocalConfig),
 }
 """Model name -> (class, configuration)."""
 

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, Features, InputNorm, every, people_as_rows
+from bonegraph.models.base import ActionModel, Features, InputNorm, People, check_input, every, people_as_rows
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
-_DIVISOR: dict[str, int] = {"full": 1, "half": 2, "quarter": 4}
+DIVISOR: dict[str, int] = {"full": 1, "half": 2, "quarter": 4}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Config:
 
 def paper(width: Width = "full", in_channels: int = 3) -> Config:
     """The network of the text: 9 joint units, residual and dropout everywhere, Eq. 10, gravity distances."""
-    base = 64 // _DIVISOR[width]
+    base = 64 // DIVISOR[width]
     return Config(
         in_channels=in_channels,
         widths=(base,) * 3 + (2 * base,) * 3 + (4 * base,) * 3,
@@ -97,7 +97,7 @@ def paper(width: Width = "full", in_channels: int = 3) -> Config:
 
 def released(width: Width = "full", in_channels: int = 3, dropout: float = 0.5) -> Config:
     """The network of the authors' code: 10 factorised units and the graph that public weights depend on."""
-    base = 64 // _DIVISOR[width]
+    base = 64 // DIVISOR[width]
     return Config(
         in_channels=in_channels,
         widths=(base,) * 4 + (2 * base,) * 3 + (4 * base,) * 3,
@@ -109,7 +109,7 @@ def released(width: Width = "full", in_channels: int = 3, dropout: float = 0.5) 
 
 def best(width: Width = "full", in_channels: int = 3, dropout: float = 0.1) -> Config:
     """What we recommend: the released layout on the graph that Eq. 8 means, normalised as Eq. 4 says."""
-    base = 64 // _DIVISOR[width]
+    base = 64 // DIVISOR[width]
     return Config(
         in_channels=in_channels,
         widths=(base,) * 4 + (2 * base,) * 3 + (4 * base,) * 3,
@@ -185,7 +185,7 @@ class JointUnit(nn.Module):
         channels, stride = config.widths[unit], config.strides[unit]
         self.convolution = JointConvolution(in_channels, channels, graph_shape[0], config.temporal_kernel, stride)
         self.norm = nn.BatchNorm2d(channels)
-        self.residual = _residual(in_channels, channels, stride, unit > 0 or config.first_residual)
+        self.residual = residual(in_channels, channels, stride, unit > 0 or config.first_residual)
         self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
@@ -209,7 +209,7 @@ class FactorisedUnit(nn.Module):
         self.spatial_norm = nn.BatchNorm2d(channels)
         self.temporal = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0))
         self.temporal_norm = nn.BatchNorm2d(channels)
-        self.residual = _residual(in_channels, channels, stride, unit > 0 or config.first_residual)
+        self.residual = residual(in_channels, channels, stride, unit > 0 or config.first_residual)
         self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
@@ -248,7 +248,8 @@ class Shortcut(nn.Sequential):
         return x
 
 
-def _residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
+def residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
+    """The residual connection of a unit: nothing, the input itself, or a `Shortcut` where the shape changes."""
     if not wanted:
         return None
     return nn.Identity() if in_channels == channels and stride == 1 else Shortcut(in_channels, channels, stride)
@@ -301,29 +302,32 @@ class STGCN(ActionModel):
             unit(config, index, inputs[index], self.graph.shape) for index in range(len(config.widths))
         )
         self.head = nn.Linear(config.widths[-1], num_classes)
-        _initialise(self)
+        initialise(self)
 
     def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit. A masked frame is zero before every unit, like the padding at the ends."""
-        if x.shape[1] != self.config.in_channels or x.shape[3] != self.skeleton.num_joints:
-            raise ValueError(
-                f"the input has {x.shape[1]} channels and {x.shape[3]} joints, but the network takes "
-                f"{self.config.in_channels} channels and the {self.skeleton.num_joints} joints of "
-                f"'{self.skeleton.name}'."
-            )
+        """Feature maps after the last unit."""
+        check_input(x, self.config.in_channels, self.skeleton)
         people = people_as_rows(x, visible)
-        out = self.input_norm(people.rows, people.visible).contiguous(memory_format=torch.channels_last)
-        frames = None if people.visible is None else people.visible.any(dim=2)
-        partial = frames is not None and not bool(frames.all())
-        for unit, stride in zip(self.units, self.config.strides, strict=True):
-            out = unit(out, self.graph, frames if partial else None)
-            if frames is not None:
-                frames = every(frames, stride)
-                out = _hide(out, frames if partial else None)
-        return Features(out, people.owner, frames, people.num_clips)
+        out = self.input_norm(people.rows, people.visible)
+        return run(self.units, self.config.strides, out, people, self.graph)
 
 
-def _initialise(model: nn.Module) -> None:
+def run(
+    units: nn.ModuleList, strides: tuple[int, ...], x: Float[Tensor, "r c t v"], people: People, *graph: Tensor
+) -> Features:
+    """Units one after the other. A masked frame is zero before every unit, like the padding at the ends."""
+    out = x.contiguous(memory_format=torch.channels_last)
+    frames = None if people.visible is None else people.visible.any(dim=2)
+    partial = frames is not None and not bool(frames.all())
+    for unit, stride in zip(units, strides, strict=True):
+        out = unit(out, *graph, frames=frames if partial else None)
+        if frames is not None:
+            frames = every(frames, stride)
+            out = _hide(out, frames if partial else None)
+    return Features(out, people.owner, frames, people.num_clips)
+
+
+def initialise(model: nn.Module) -> None:
     """Weights N(0, 2 / fan-out) for convolutions, as for any network of ReLUs; biases 0."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

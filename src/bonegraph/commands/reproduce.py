@@ -1,0 +1,57 @@
+"""``bonegraph reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import typing
+from pathlib import Path
+
+import jsonargparse
+
+_EXAMPLES = """Measure a table of a paper on a prepared set: train what is missing, show the paper's value beside ours.
+
+examples:
+  bonegraph reproduce stgcn/table-1 kinetics-paper --data data/kinetics --out tables/kinetics
+  bonegraph reproduce stgcn/table-1 nw-ucla --data data/nw-ucla --out tables/ucla --width quarter --seeds 3
+
+The recipe gives data, schedule and input; the table gives the models. Interrupted, the same command goes on. The folder
+then holds table.md, table.html and a run folder for each cell and seed.
+
+tables: """
+
+
+def run(arguments: list[str]) -> None:
+    """Called by the command line."""
+    from bonegraph.allocator import keep_memory
+    from bonegraph.commands.settings import base_settings, parse
+    from bonegraph.files import write_whole
+    from bonegraph.models.stgcn import Width
+    from bonegraph.reproduce import TABLES, table
+    from bonegraph.reproduce.table import markdown, measure
+
+    named = arguments[:2] if len(arguments) > 1 and not any(a.startswith("-") for a in arguments[:2]) else []
+    if not named and not {"-h", "--help"} & set(arguments):
+        raise ValueError("give a table and a recipe first; see 'bonegraph reproduce --help'")
+    parser = jsonargparse.ArgumentParser(
+        prog="bonegraph reproduce TABLE RECIPE",
+        description=_EXAMPLES + ", ".join(TABLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_argument("--out", type=Path, required=False, help="folder of the runs and the table")
+    parser.add_argument("--width", type=Width, default="full", help="full is the paper's; half, quarter")
+    parser.add_argument("--seeds", type=int, default=3, help="runs for each cell")
+    parser.add_argument("--progress", type=bool, default=True, help="show progress bars")
+    chosen = table(named[0]) if named else None
+    base = base_settings(named[1] if named else "demo")
+    given, settings = parse(parser, arguments[len(named) :], base, "reproduce", leave_out="model")
+    assert chosen is not None  # help has left by now
+    if given.out is None or not settings.data:
+        raise ValueError("give the prepared store and a folder: --data STORE --out FOLDER")
+    keep_memory()
+    width = typing.cast(Width, given.width)
+    rows = chosen.rows(settings, width)
+    cells = measure(chosen, rows, given.out, given.seeds, print, given.progress)
+    text = markdown(chosen, rows, cells)
+    write_whole(given.out / "table.md", f"{text}\n".encode())
+    print(text)

@@ -1,0 +1,254 @@
+"""The baselines that ST-GCN is compared with in its Table 1: a temporal network, and local but unshared weights.
+
+Yan, Xiong and Lin, AAAI 2018, Sec. 4.2; the temporal network follows Kim and Reiter, *Interpretable 3D Human Action
+Analysis with Temporal Convolutional Networks*, CVPR Workshops 2017.
+
+    "only temporal convolution", joints concatenated             `TCN`
+    "local convolution", unshared weights on the sparse graph    `LocalConvolution`, `Local`
+
+Both have the layout of the paper's ST-GCN (`bonegraph.models.stgcn.paper`); only the convolution differs. On a graph in
+which all joints are neighbours, a local convolution is a temporal convolution of V·C channels.
+
+Axes: N clips, C channels, T frames, V joints, M people, E directed edges, Γ frames of a kernel, R people as rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bonegraph.graph import Floats, hop_distances
+from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, people_as_rows
+from bonegraph.models.stgcn import DIVISOR, Width, initialise, residual, run
+from bonegraph.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Units of a baseline.
+
+    Args:
+        in_channels: C of the input.
+        widths: output channels of each unit; of each joint for ``local``, of the whole body for ``tcn``.
+        strides: temporal stride of each unit.
+        temporal_kernel: Γ, odd.
+        dropout: probability, 0 for none.
+
+    Raises:
+        ValueError: numbers that fit no network.
+    """
+
+    in_channels: int = 3
+    widths: tuple[int, ...] = (64, 64, 64, 128, 128, 128, 256, 256, 256)
+    strides: tuple[int, ...] = (1, 1, 1, 2, 1, 1, 2, 1, 1)
+    temporal_kernel: int = 9
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.strides) or not self.widths:
+            raise ValueError(
+                f"widths has {len(self.widths)} units but strides has {len(self.strides)}; give one stride per unit."
+            )
+        if min(*self.widths, *self.strides, self.in_channels) < 1:
+            raise ValueError(f"widths {self.widths}, strides {self.strides} and in_channels must be at least 1.")
+        if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0:
+            raise ValueError(f"temporal_kernel must be odd, so that a frame is its centre; got {self.temporal_kernel}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}.")
+
+
+@dataclass(frozen=True)
+class TCNConfig(_Layout):
+    """Units of a `TCN`."""
+
+
+@dataclass(frozen=True)
+class LocalConfig(_Layout):
+    """Units of a `Local`.
+
+    Args:
+        max_hop: D, how far away a neighbour may be.
+    """
+
+    max_hop: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_hop < 1:
+            raise ValueError(f"max_hop must be at least 1, got {self.max_hop}.")
+
+
+def tcn(width: Width = "full", in_channels: int = 3, dropout: float = 0.5) -> TCNConfig:
+    """The temporal baseline with the channels of the paper's ST-GCN."""
+    return TCNConfig(in_channels=in_channels, widths=_widths(width), dropout=dropout)
+
+
+def local(width: Width = "full", in_channels: int = 3, dropout: float = 0.5) -> LocalConfig:
+    """The local baseline with the channels of the paper's ST-GCN."""
+    return LocalConfig(in_channels=in_channels, widths=_widths(width), dropout=dropout)
+
+
+def _widths(width: Width) -> tuple[int, ...]:
+    base = 64 // DIVISOR[width]
+    return (base,) * 3 + (2 * base,) * 3 + (4 * base,) * 3
+
+
+class LocalConvolution(nn.Module):
+    """A spatial-temporal convolution with a weight matrix for every directed edge and temporal offset.
+
+    f_out(w, t) = Σ_v∈B(w) Σ_q W[v→w, q] f_in(v, t + q): Eq. 5 without the sharing of Eq. 7.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        neighbours: (V, V) bool ``[source, target]``, every joint a neighbour of itself.
+        kernel: Γ, odd.
+        stride: over the frames.
+
+    Departs from the paper:
+        there is no bias, because a batch normalisation follows.
+    """
+
+    slots: Tensor
+    sources: Tensor
+
+    def __init__(
+        self, in_channels: int, out_channels: int, neighbours: Bool[Tensor, "v v"], kernel: int, stride: int
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
+        joints = len(neighbours)
+        degrees = neighbours.sum(dim=0)
+        self.most = int(degrees.max())
+        # Edges in the order of their targets; a target with fewer neighbours than the most has empty slots.
+        target, source = neighbours.T.nonzero(as_tuple=True)
+        place = torch.arange(len(target)) - (degrees.cumsum(0) - degrees)[target]
+        sources = torch.zeros(joints * self.most, dtype=torch.long)
+        sources[target * self.most + place] = source
+        self.register_buffer("sources", sources, persistent=False)
+        self.register_buffer("slots", target * self.most + place, persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(target), out_channels, in_channels, kernel))
+        with torch.no_grad():  # N(0, 2 / fan-in) with the neighbours that a joint has
+            spread = (2 / (degrees[target] * in_channels * kernel)).sqrt()
+            self.weight.normal_().mul_(spread[:, None, None, None])
+
+    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
+        """Convolve over the neighbours of each joint; each joint is a group."""
+        joints, kernel = x.shape[3], self.weight.shape[3]
+        weight = self.weight.new_zeros(joints * self.most, *self.weight.shape[1:]).index_copy(
+            0, self.slots, self.weight
+        )
+        weight = rearrange(weight, "(w n) d c k -> (w d) (n c) k", n=self.most)
+        near = rearrange(x[..., self.sources], "r c t wn -> r (wn c) t")
+        out = functional.conv1d(near, weight, stride=self.stride, padding=kernel // 2, groups=joints)
+        return rearrange(out, "r (w d) s -> r d s w", w=joints)
+
+
+class Unit(nn.Module):
+    """The unit of the text around another convolution: convolution, BN, + residual, ReLU, dropout."""
+
+    def __init__(
+        self, convolution: nn.Module, in_channels: int, out_channels: int, stride: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.residual = residual(in_channels, out_channels, stride, wanted=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, *, frames: Tensor | None = None) -> Tensor:
+        """One unit. Frames that do not count are zero already."""
+        out = self.norm(self.convolution(x))
+        if self.residual is not None:
+            out = out + self.residual(x)
+        dropped: Tensor = self.dropout(functional.relu(out))
+        return dropped
+
+
+class TCN(ActionModel):
+    """Temporal convolution only: the joints of a frame are its channels.
+
+    Args:
+        config: units.
+        skeleton: any skeleton.
+        num_classes: at least 1.
+        distances: not used; every model takes them.
+
+    Shapes:
+        (N, C, T, V, M) and visible (N, T, V, M) -> (N, num_classes). Any N, T and M. The feature maps have one joint.
+    """
+
+    def __init__(
+        self, config: TCNConfig, skeleton: Skeleton, num_classes: int, distances: Floats | None = None
+    ) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
+        inputs = (config.in_channels * skeleton.num_joints, *config.widths)
+        kernel = config.temporal_kernel
+        self.units = nn.ModuleList(
+            Unit(
+                nn.Conv2d(before, after, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False),
+                before,
+                after,
+                stride,
+                config.dropout,
+            )
+            for before, after, stride in zip(inputs, config.widths, config.strides, strict=False)
+        )
+        self.head = nn.Linear(config.widths[-1], num_classes)
+        initialise(self)
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps (R, C, T, 1) after the last unit."""
+        check_input(x, self.config.in_channels, self.skeleton)
+        people = people_as_rows(x, visible)
+        flat = rearrange(self.input_norm(people.rows, people.visible), "r c t v -> r (v c) t 1")
+        return run(self.units, self.config.strides, flat, people)
+
+
+class Local(ActionModel):
+    """Local convolution: the sparse graph of ST-GCN, with weights that no two edges share.
+
+    Args:
+        config: units.
+        skeleton: any skeleton.
+        num_classes: at least 1.
+        distances: not used; every model takes them.
+
+    Shapes:
+        (N, C, T, V, M) and visible (N, T, V, M) -> (N, num_classes). Any N, T and M.
+    """
+
+    def __init__(
+        self, config: LocalConfig, skeleton: Skeleton, num_classes: int, distances: Floats | None = None
+    ) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
+        hops = hop_distances(skeleton.num_joints, skeleton.edges)
+        neighbours = torch.from_numpy(hops <= config.max_hop)
+        inputs = (config.in_channels, *config.widths)
+        self.units = nn.ModuleList(
+            Unit(
+                LocalConvolution(before, after, neighbours, config.temporal_kernel, stride),
+                before,
+                after,
+                stride,
+                config.dropout,
+            )
+            for before, after, stride in zip(inputs, config.widths, config.strides, strict=False)
+        )
+        self.head = nn.Linear(config.widths[-1], num_classes)
+        initialise(self)
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps after the last unit."""
+        check_input(x, self.config.in_channels, self.skeleton)
+        people = people_as_rows(x, visible)
+        return run(self.units, self.config.strides, self.input_norm(people.rows, people.visible), people)
