@@ -15,6 +15,7 @@ COMMANDS = {
     "recognise": "say what happens in one recording or clip",
     "draw": "pictures of a skeleton and its partitions",
     "recipes": "list the recipes",
+    "reproduce": "measure a table of a paper",
     "demo": "all of the above on built-in data, in three minutes",
 }
 """Command name -> what it does. Each is the function ``run`` of the module of its name in `bonegraph.commands`."""

@@ -22,6 +22,7 @@ ORDER = (
     ("training",),
     ("inference",),
     ("viz",),
+    ("reproduce",),
     ("web",),
     ("commands",),
     ("", "__main__"),
