@@ -126,6 +126,35 @@ def test_fragment_is_a_run_of_frames() -> None:
     assert (short == np.r_[np.arange(20), np.full(30, -1)]).all()
 
 
+def test_a_fragment_of_a_clip_that_was_filled_up_first() -> None:
+    """ST-GCN on Kinetics: clips become 300 frames by replaying (text) or zeros (released), then 150 are cut out."""
+    keys = mix(np.arange(500), "epochs")
+    for replay in (True, False):
+        length = Length("fragment", 150, test_frames=300, fill=300, replay=replay)
+        clip = [t % 189 if replay else (t if t < 189 else -1) for t in range(300)]
+        assert pick_frames(length, np.array([189]), None).frames.tolist() == [clip]
+        found = pick_frames(length, np.full(500, 189), keys).frames
+        windows = [clip[start : start + 150] for start in range(151)]
+        starts = {windows.index(row) for row in found.tolist()}
+        assert found.shape == (500, 150) and len(starts) > 130 and {0, 150} & starts
+
+
+def test_a_fragment_in_training_and_all_frames_in_testing() -> None:
+    length = Length("fragment", 3, test_frames=5)
+    testing = pick_frames(length, np.array([4, 5, 9]), None).frames
+    assert testing.tolist() == [[0, 1, 2, 3, -1], [0, 1, 2, 3, 4], [2, 3, 4, 5, 6]]
+    assert pick_frames(length, np.array([4, 5, 9]), mix(np.arange(3), "a")).frames.shape == (3, 3)
+
+
+@pytest.mark.parametrize("field", ["test_frames", "fill", "replay"])
+def test_fields_of_fragments_belong_to_fragments(field: str) -> None:
+    with pytest.raises(ValueError, match="belong to the rule 'fragment', got 'uniform'"):
+        Length(**{field: True})  # type: ignore[arg-type]
+    if field != "replay":
+        with pytest.raises(ValueError, match="at least 0"):
+            Length("fragment", **{field: -1})  # type: ignore[arg-type]
+
+
 def test_all_takes_every_frame() -> None:
     for keys in (KEYS[:3], None):
         picked = pick_frames(Length("all"), np.array([2, 5, 1]), keys).frames

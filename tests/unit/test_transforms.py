@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bonegraph.models.stgcn import STGCN, Config
 from bonegraph.plain import from_plain
 from bonegraph.sample import Batch
 from bonegraph.seeding import Keys, integers, mix, uniform
@@ -517,6 +518,36 @@ def test_half_the_clips_mirrored_take_their_own_confidence_along() -> None:
     for n, mirrored in enumerate(which):
         order = list(BODY.mirror) if mirrored else list(range(25))
         same(result.positions[n, 3], given.confidence[n][:, order])
+
+
+def test_the_middle_of_the_image_is_the_centre() -> None:
+    given = batch(25, confidence=True)
+    for size in ((640.0, 480.0), None):
+        result = apply(Transforms(centre="image", image=size), given, BODY, training=False)
+        width, height = size or (1.0, 1.0)
+        middle = torch.tensor([width / 2, height / 2, 0.0], dtype=given.positions.dtype)
+        expected = (given.positions - middle[None, :, None, None, None]) * given.visible[:, None]
+        same(result.positions[:, :2], expected[:, :2])
+
+
+def test_zero_padded_tells_the_network_nothing_about_who_is_seen() -> None:
+    """The released code: always M people, zeros where nobody is, all of which count."""
+    given = batch(26)
+    for people in (1, 2, 5):
+        result = apply(Transforms(zero_padded=people), given, BODY, training=False)
+        plain = apply(Transforms(), given, BODY, training=False).positions
+        assert result.positions.shape[4] == people and result.visible.shape[3] == people
+        assert result.visible.all()
+        there = min(people, plain.shape[4])
+        same(result.positions[..., :there], plain[..., :there])
+        assert not result.positions[..., there:].any()
+    model = STGCN(Config(widths=(4,), strides=(1,)), BODY, 3).double().eval()
+    result = apply(Transforms(zero_padded=5), given, BODY, training=False)
+    torch.testing.assert_close(
+        model(result.positions.double(), result.visible), model(result.positions.double(), None), rtol=0, atol=1e-13
+    )
+    with pytest.raises(ValueError, match="zero_padded must be at least 0, got -1"):
+        Transforms(zero_padded=-1)
 
 
 def test_image_needs_its_size() -> None:

@@ -28,6 +28,9 @@ class Length:
             ``fragment`` takes a random run of ``frames`` in training and the middle one in testing, padded by absent
             frames; ``all`` takes every frame, padded to the longest clip of the batch by absent frames.
         frames: T of the result; without meaning for ``all``.
+        test_frames: for ``fragment``, T in testing; 0 for ``frames``.
+        fill: for ``fragment``, the frames that a shorter clip is brought to before the run is cut out.
+        replay: for ``fragment``, whether missing frames play the clip again (ST-GCN's text) or are absent.
         test_clips: how many differently sampled clips are averaged in testing; ``uniform`` alone has more than one.
         crop: for ``crop-resize``, the shortest and the longest share of the clip that is cut out in training; in
             testing the middle 95 % are taken, or all of it if ``crop`` is (1, 1).
@@ -40,12 +43,19 @@ class Length:
     frames: int = 64
     test_clips: int = 1
     crop: tuple[float, float] = (0.5, 1.0)
+    test_frames: int = 0
+    fill: int = 0
+    replay: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.test_clips < 1:
             raise ValueError(f"frames and test_clips must be at least 1, got {self.frames} and {self.test_clips}.")
         if self.test_clips > 1 and self.rule != "uniform":
             raise ValueError(f"the rule '{self.rule}' has one test clip, got test_clips {self.test_clips}.")
+        if self.rule != "fragment" and (self.test_frames or self.fill or self.replay):
+            raise ValueError(f"test_frames, fill and replay belong to the rule 'fragment', got '{self.rule}'.")
+        if self.test_frames < 0 or self.fill < 0:
+            raise ValueError(f"test_frames and fill must be at least 0, got {self.test_frames} and {self.fill}.")
         if not 0 < self.crop[0] <= self.crop[1] <= 1:
             raise ValueError(f"crop must be two shares with 0 < shortest <= longest <= 1, got {self.crop}.")
 
@@ -84,15 +94,19 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
     if length.rule == "replay":
         return Pick(steps % total)
     if length.rule == "fragment":
-        room = total - length.frames
-        room = np.maximum(room, 0)
-        start = room // 2 if keys is None else integers(keys, "fragment", room + 1, 1)
-        frames = start + steps
-        return Pick(np.where(frames < total, frames, -1))
+        return _fragment(length, total, keys)
     if length.rule == "all":
         frames = np.arange(int(lengths.max()))[None, :]
         return Pick(np.where(frames < total, frames, -1))
     return _crop_resize(length, total, keys)
+
+
+def _fragment(length: Length, total: Indices, keys: Keys | None) -> Pick:
+    count = length.frames if keys is not None else length.test_frames or length.frames
+    room = np.maximum(np.maximum(total, length.fill) - count, 0)
+    start = room // 2 if keys is None else integers(keys, "fragment", room + 1, 1)
+    frames = start + np.arange(count)
+    return Pick(frames % total if length.replay else np.where(frames < total, frames, -1))
 
 
 def _crop_resize(length: Length, total: Indices, keys: Keys | None) -> Pick:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bonegraph.skeleton import Skeleton
 
-Centre = Literal["frame", "first", "none"]
+Centre = Literal["frame", "first", "image", "none"]
 CentreOn = Literal["first-person", "people"]
 Scale = Literal["body-height", "min-max", "image", "none"]
 Positions = Float[Tensor, "n c t v m"]
@@ -152,6 +152,13 @@ def min_max(positions: Positions, visible: Visible) -> Positions:
     span = high - low
     stretched = torch.where(span > 1e-8, (positions - low) / span.clamp(min=1e-8) * 2 - 1, 0)
     return torch.where(mask, stretched, 0)
+
+
+def image_centre(positions: Positions, visible: Visible, size: tuple[float, float]) -> Positions:
+    """Move the middle of an image of this size (width, height) to zero; further channels stay."""
+    half = positions.new_tensor(size)[None, :, None, None, None] / 2
+    plane = torch.where(visible[:, None], positions[:, :2] - half, 0)
+    return torch.cat([plane, positions[:, 2:]], dim=1)
 
 
 def image_scale(positions: Positions, visible: Visible, size: tuple[float, float]) -> Positions:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from bonegraph.sample import Batch
 from bonegraph.skeleton import Skeleton
@@ -46,13 +47,18 @@ class Transforms:
 
     Args:
         stream: joint, bone, joint-motion or bone-motion.
-        centre: ``frame``, ``first`` or ``none``.
+        centre: ``frame``, ``first``, ``image`` (the middle of the image) or ``none``.
         rotate_to_body: whether clips turn to the axes of the first body.
         scale: ``body-height``, ``min-max``, ``image`` or ``none``.
-        image: (width, height) in pixels, for ``scale: image``.
+        image: (width, height) in the unit of the data, for ``centre: image`` (default 1, 1) and ``scale: image``.
         confidence: whether the confidence becomes a further channel.
         augment: random changes in training.
         centre_on: the ``first-person``, or the middle of all ``people``, which tells interactions better apart.
+        zero_padded: M > 0 does as the released code does: the network is not told who is seen, but always gets M people
+            and zeros where nobody is; 0 gives it masks.
+
+    Raises:
+        ValueError: ``zero_padded`` is below 0.
     """
 
     stream: Stream = "joint"
@@ -63,6 +69,11 @@ class Transforms:
     confidence: bool = False
     augment: Augment = field(default_factory=Augment)
     centre_on: CentreOn = "first-person"
+    zero_padded: int = 0
+
+    def __post_init__(self) -> None:
+        if self.zero_padded < 0:
+            raise ValueError(f"zero_padded must be at least 0, got {self.zero_padded}.")
 
 
 def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training: bool) -> Batch:
@@ -74,7 +85,10 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         ValueError: the confidence is asked for and the source has none.
     """
     positions, visible, confidence = batch.positions, batch.visible, batch.confidence
-    positions = normalise.centre(positions, visible, skeleton, transforms.centre, transforms.centre_on)
+    if transforms.centre == "image":
+        positions = normalise.image_centre(positions, visible, transforms.image or (1.0, 1.0))
+    else:
+        positions = normalise.centre(positions, visible, skeleton, transforms.centre, transforms.centre_on)
     if transforms.rotate_to_body:
         positions = normalise.rotate_to_body(positions, visible, skeleton)
     if transforms.scale == "image":
@@ -102,4 +116,14 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         if confidence is None:
             raise ValueError("the data set has no confidence; set transforms.confidence to false.")
         positions = torch.cat([positions, (confidence * visible)[:, None]], dim=1)
+    if transforms.zero_padded:
+        positions, visible = _as_zeros(positions, transforms.zero_padded)
+        confidence = None
     return replace(batch, positions=positions, visible=visible, confidence=confidence)
+
+
+def _as_zeros(positions: torch.Tensor, people: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exactly so many people, and a mask that hides nobody, which is the same as none."""
+    positions = functional.pad(positions[..., :people], (0, max(0, people - positions.shape[4])))
+    visible = torch.ones_like(positions[:, 0], dtype=torch.bool)
+    return positions, visible
