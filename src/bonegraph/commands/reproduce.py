@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import typing
 from pathlib import Path
 
@@ -13,6 +14,8 @@ _EXAMPLES = """Measure a table of a paper on a prepared set: train what is missi
 examples:
   bonegraph reproduce stgcn/table-1 kinetics-paper --data data/kinetics --out tables/kinetics
   bonegraph reproduce stgcn/table-1 nw-ucla --data data/nw-ucla --out tables/ucla --width quarter --seeds 3
+  bonegraph reproduce stgcn/table-3 ntu-paper --data data/ntu60 --out tables/ntu
+  bonegraph reproduce stgcn/table-5 kinetics-paper --data data/kinetics --out tables/fused --scores '{rgb: rgb.csv}'
 
 The recipe gives data, schedule and input; the table gives the models. Interrupted, the same command goes on. The folder
 then holds table.md, table.html and a run folder for each cell and seed.
@@ -27,7 +30,8 @@ def run(arguments: list[str]) -> None:
     from bonegraph.files import write_whole
     from bonegraph.models.stgcn import Width
     from bonegraph.reproduce import TABLES, table
-    from bonegraph.reproduce.table import markdown, measure
+    from bonegraph.reproduce.show import html, markdown
+    from bonegraph.reproduce.table import measure
 
     named = arguments[:2] if len(arguments) > 1 and not any(a.startswith("-") for a in arguments[:2]) else []
     if not named and not {"-h", "--help"} & set(arguments):
@@ -41,6 +45,9 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, required=False, help="folder of the runs and the table")
     parser.add_argument("--width", type=Width, default="full", help="full is the paper's; half, quarter")
     parser.add_argument("--seeds", type=int, default=3, help="runs for each cell")
+    parser.add_argument(
+        "--scores", type=dict[str, Path], default={}, help="scores of other modalities, '{rgb: FILE, flow: FILE}'"
+    )
     parser.add_argument("--progress", type=bool, default=True, help="show progress bars")
     chosen = table(named[0]) if named else None
     base = base_settings(named[1] if named else "demo")
@@ -51,7 +58,16 @@ def run(arguments: list[str]) -> None:
     keep_memory()
     width = typing.cast(Width, given.width)
     rows = chosen.rows(settings, width)
-    cells = measure(chosen, rows, given.out, given.seeds, print, given.progress)
+    cells = measure(chosen, rows, given.out, given.seeds, given.scores, print, progress=given.progress)
+    facts = {
+        "data": settings.data,
+        "recipe": settings.recipe,
+        "width": width,
+        "epochs": str(settings.epochs),
+        "seeds": f"{settings.seed} to {settings.seed + given.seeds - 1}",
+        "command": shlex.join(["bonegraph", "reproduce", *arguments]),
+    }
     text = markdown(chosen, rows, cells)
     write_whole(given.out / "table.md", f"{text}\n".encode())
+    write_whole(given.out / "table.html", html(chosen, rows, cells, facts).encode())
     print(text)

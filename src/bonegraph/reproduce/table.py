@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bonegraph.datasets.store import Store
 from bonegraph.inference.scoring import score
 from bonegraph.models.checkpoint import load_checkpoint
 from bonegraph.models.stgcn import Width
 from bonegraph.scores import Scores
+from bonegraph.scores.align import align
+from bonegraph.scores.files import read_scores
+from bonegraph.scores.fusion import fuse
+from bonegraph.skeleton import nearest
 from bonegraph.training.run import fit
 from bonegraph.training.settings import Settings
 
@@ -34,18 +41,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """A row. Its scores come from training, from a file, from other rows, or (another's method) from nowhere.
 
     Args:
         title: as the paper calls it.
         paper: the paper's values in percent, one a column; None where it gives none.
-        settings: what is trained; None for a method that is not ours to run.
+        settings: what is trained.
+        file: name of a modality whose scores the user brings.
+        fused: titles of rows whose probabilities are averaged, clip by clip.
         ours: whether the row is ours and not the paper's.
     """
 
     title: str
     paper: tuple[float | None, ...]
     settings: Settings | None = None
+    file: str = ""
+    fused: tuple[str, ...] = ()
     ours: bool = False
 
 
@@ -90,7 +101,14 @@ def slug(title: str) -> str:
 
 
 def measure(
-    table: Table, rows: tuple[Row, ...], folder: Path, seeds: int, say: Callable[[str], None], progress: bool = True
+    table: Table,
+    rows: tuple[Row, ...],
+    folder: Path,
+    seeds: int,
+    files: Mapping[str, Path],
+    say: Callable[[str], None],
+    *,
+    progress: bool = True,
 ) -> Cells:
     """Train and score whatever of a table is missing.
 
@@ -98,17 +116,25 @@ def measure(
 
     Args:
         table: which one.
-        rows: of the table; those without settings are left out.
+        rows: of the table.
         folder: for the runs.
         seeds: runs for each cell, at least 1; the seeds count from that of the settings.
+        files: scores of other modalities by name; rows that need another one stay empty.
         say: called with a line before each run.
         progress: show progress bars.
 
     Raises:
-        ValueError: seeds is below 1, or what `fit` refuses.
+        ValueError: seeds is below 1, no row takes a file, a file does not fit, or what `fit` refuses.
+        FileNotFoundError: a file is missing.
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}.")
+    taken = {row.file for row in rows if row.file}
+    for name in files:
+        if name not in taken:
+            raise ValueError(f"no row of this table takes the scores of '{name}'{nearest(name, taken)}.")
+    brought = {name: read_scores(path).scores for name, path in files.items()}  # before hours of training
+    first = next((row.settings for row in rows if row.settings is not None), None)
     jobs = [
         (row, replace(row.settings, split=split, seed=row.settings.seed + number))
         for row in rows
@@ -116,19 +142,45 @@ def measure(
         for split in dict.fromkeys(column.split or row.settings.split for column in table.columns)
         for number in range(seeds)
     ]
-    scores: dict[tuple[str, str], list[Scores]] = {}
+    trained: dict[tuple[str, str], list[Scores]] = {}
     for number, (row, settings) in enumerate(jobs, start=1):
         say(f"{number} of {len(jobs)}: {row.title}, {settings.split}, seed {settings.seed}")
         place = folder / slug(row.title) / f"{settings.split}-seed{settings.seed}"
-        scores.setdefault((row.title, settings.split), []).append(run(settings, place, progress))
-    return {
-        (row.title, column.title): Measured(
-            tuple(100 * column.metric(one) for one in scores[row.title, column.split or row.settings.split])
-        )
-        for row in rows
-        if row.settings is not None
-        for column in table.columns
-    }
+        trained.setdefault((row.title, settings.split), []).append(run(settings, place, progress))
+
+    by_title = {row.title: row for row in rows}
+
+    def found(row: Row, split: str) -> list[Scores]:
+        if row.settings is not None:
+            return trained[row.title, split or row.settings.split]
+        if row.fused:
+            parts = [found(by_title[title], split) for title in row.fused]
+            most = max(map(len, parts)) if all(parts) else 0
+            return [fuse([part[min(number, len(part) - 1)] for part in parts]) for number in range(most)]
+        if row.file not in brought or first is None:
+            return []
+        return [_on_part(brought[row.file], first.data, split or first.split, str(files[row.file]))]
+
+    cells = {}
+    for row in rows:
+        for column in table.columns:
+            if scores := found(row, column.split):
+                cells[row.title, column.title] = Measured(tuple(100 * column.metric(one) for one in scores))
+    return cells
+
+
+def _on_part(scores: Scores, data: str, split: str, name: str) -> Scores:
+    """Scores of a file for those clips of the test part that it has, with their labels and our order of classes."""
+    store = Store.open(data)
+    clips = tested(store, split)
+    even = np.full((len(clips), len(store.classes)), 1 / len(store.classes))
+    truth = Scores(store.ids[clips], store.classes, even, store.labels[clips])
+    return align((truth, scores), (f"{store.name}, {split}", name), common=True).scores[1]
+
+
+def tested(store: Store, split: str) -> NDArray[np.int64]:
+    """Clips of the part ``test``, or of ``val`` where a split has no other (Kinetics tests on its validation set)."""
+    return store.part(split, "test" if "test" in store.splits[split].parts else "val")
 
 
 def run(settings: Settings, folder: Path, progress: bool = True) -> Scores:
@@ -137,19 +189,5 @@ def run(settings: Settings, folder: Path, progress: bool = True) -> Scores:
     if not file.is_file():
         store = Store.open(settings.data)
         model, meaning = load_checkpoint(path)
-        part = "test" if "test" in store.splits[settings.split].parts else "val"
-        score(model, meaning, store, store.part(settings.split, part), progress=progress).save(file)
+        score(model, meaning, store, tested(store, settings.split), progress=progress).save(file)
     return Scores.load(file)
-
-
-def markdown(table: Table, rows: tuple[Row, ...], cells: Cells) -> str:
-    """The table as Markdown, the paper's value beside ours."""
-    heads = [f"{column.title} ({who})" for column in table.columns for who in ("paper", "ours")]
-    lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
-    for row in rows:
-        texts = []
-        for column, value in zip(table.columns, row.paper, strict=True):
-            measured = cells.get((row.title, column.title))
-            texts += ["" if value is None else f"{value:.1f}", "" if measured is None else str(measured)]
-        lines.append(f"| {row.title}{' (not in the paper)' if row.ours else ''} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)

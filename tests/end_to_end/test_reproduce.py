@@ -1,0 +1,151 @@
+"""``reproduce``: trains what is missing, goes on where it stopped, shows the paper's value beside ours."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonegraph.__main__ import main
+from bonegraph.datasets.known.kinetics_motion import MOTION_CLASSES
+from bonegraph.datasets.store import Store
+from bonegraph.models import baselines, stgcn
+from bonegraph.reproduce import TABLES, table
+from bonegraph.reproduce.stgcn import ablation, motion_accuracy, motion_accuracy_among
+from bonegraph.reproduce.table import Measured, slug
+from bonegraph.scores import Scores
+from bonegraph.training.recipes import recipe
+
+TINY = ["--width", "quarter", "--epochs", "1", "--length.frames", "8", "--batch_size", "48", "--progress", "false"]
+
+
+def test_rows_of_table_1_differ_in_the_model_alone() -> None:
+    settings = replace(recipe("nw-ucla"), data="somewhere")
+    rows = ablation(settings, "half")
+    assert [row.title for row in rows if not row.ours] == [
+        "Baseline TCN",
+        "Local Convolution",
+        "Uni-labeling",
+        "Distance partitioning*",
+        "Distance Partitioning",
+        "Spatial Configuration",
+        "ST-GCN + Imp.",
+    ]
+    models = {}
+    for row in rows:
+        assert row.settings is not None
+        assert replace(row.settings, model=None) == replace(settings, model=None)
+        models[row.title] = row.settings.model
+        assert row.settings.model.widths == (32,) * 3 + (64,) * 3 + (128,) * 3
+        assert row.settings.model.dropout == settings.model.dropout
+    assert isinstance(models["Baseline TCN"], baselines.TCNConfig)
+    assert isinstance(models["Local Convolution"], baselines.LocalConfig)
+    plain = models["Spatial Configuration"]
+    assert plain == replace(stgcn.paper("half"), dropout=settings.model.dropout, edge_importance=False)
+    assert models["ST-GCN + Imp."] == replace(plain, edge_importance=True)
+    for title, strategy in (
+        ("Uni-labeling", "uniform"),
+        ("Distance partitioning*", "distance*"),
+        ("Distance Partitioning", "distance"),
+        ("Spatial, released graph", "spatial-released"),
+        ("Spatial by hops", "spatial-hops"),
+    ):
+        assert models[title] == replace(plain, strategy=strategy)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_a_value_or_none_for_every_column(name: str) -> None:
+    chosen = table(name)
+    rows = chosen.rows(recipe("demo"), "quarter")
+    titles = [row.title for row in rows]
+    assert len(set(titles)) == len({slug(title) for title in titles}) == len(titles)
+    for row in rows:
+        assert len(row.paper) == len(chosen.columns)
+        assert set(row.fused) <= set(titles)
+        assert sum((row.settings is not None, bool(row.file), bool(row.fused))) <= 1
+
+
+def test_kinetics_motion_counts_the_clips_of_its_classes() -> None:
+    classes = ("cooking", *MOTION_CLASSES, "reading")
+    probabilities = np.full((5, 32), 0.2 / 31)
+    answers, labels = (1, 0, 2, 5, 31), (1, 1, 2, 0, 31)  # the second clip is taken for cooking, then for class 1
+    probabilities[range(5), answers] = 0.8
+    probabilities[1, 1] += 1e-3
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    scores = Scores(np.array(list("abcde")), classes, probabilities, np.array(labels))
+    assert motion_accuracy(scores) == pytest.approx((0.5 + 1.0) / 2)
+    assert motion_accuracy_among(scores) == pytest.approx(1.0)
+
+
+def test_measured_values() -> None:
+    assert str(Measured((50.0,))) == "50.0"
+    assert str(Measured((50.0, 54.0))) == "52.0 ± 2.8"
+
+
+def test_a_table_goes_on_where_it_stopped(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Table 5 on the built-in data: ST-GCN with two seeds, RGB as a file."""
+    opened = Store.open(store)
+    clips = opened.part("xboth-val", "test")
+    probabilities = np.full((len(clips), len(opened.classes)), 0.01)
+    probabilities[np.arange(len(clips)), opened.labels[clips]] = 0.9
+    probabilities[::4] = np.roll(probabilities[::4], 1, axis=1)  # every fourth is wrong
+    with (tmp_path / "rgb.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *opened.classes])
+        writer.writerows([name, *row] for name, row in zip(opened.ids[clips], probabilities, strict=True))
+    out = tmp_path / "out"
+    command = ["reproduce", "stgcn/table-5", "demo", "--data", str(store), "--out", str(out), "--seeds", "2", *TINY]
+    command += ["--split", "xboth-val"]
+    assert main([*command, "--scores", f"{{rgb: {tmp_path / 'rgb.csv'}}}"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 of 2: ST-GCN, xboth-val, seed 0" in printed and "2 of 2: ST-GCN, xboth-val, seed 1" in printed
+    lines = (out / "table.md").read_text().splitlines()
+    assert lines[0] == "|  | top-1 (paper) | top-1 (ours) |"
+    rgb = 100 * (1 - len(range(0, len(clips), 4)) / len(clips))
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in (line.split("|") for line in lines)}
+    assert rows["RGB TSN"] == ["70.3", f"{rgb:.1f}"]
+    assert rows["Flow TSN"] == ["51.0", ""] and rows["RGB + Flow"] == ["71.1", ""]  # no file was given
+    assert "±" in rows["ST-GCN"][1] and rows["RGB + ST-GCN"][0] == "71.2"
+    assert float(rows["RGB + ST-GCN"][1].split(" ")[0]) >= rgb - 15
+    page = (out / "table.html").read_text()
+    assert "RGB + ST-GCN" in page and "seeds" in page and "0 to 1" in page
+
+    weights = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    assert len(weights) == 2
+    next(iter(weights)).with_name("scores.npz").unlink()  # stopped between training and scoring
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")} == weights
+    assert len(list(out.rglob("scores.npz"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a table and a recipe first"),
+        (["stgcn/table-9", "demo"], "no table 'stgcn/table-9'; did you mean 'stgcn/table-"),
+        (["stgcn/table-1", "dmo"], "no recipe 'dmo'; did you mean 'demo'"),
+        (["stgcn/table-1", "demo"], "give the prepared store and a folder: --data STORE --out FOLDER"),
+        (["stgcn/table-1", "demo", "--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["stgcn/table-1", "demo", "--scores", "{rgb: x.csv}"], "no row of this table takes the scores of 'rgb'"),
+        (["stgcn/table-5", "demo", "--scores", "{rgb: x.csv}"], "no scores 'x.csv'"),
+        (["stgcn/table-1", "demo", "--model.widths", "[1]"], "see 'bonegraph reproduce --help'"),
+        (["stgcn/table-3", "demo"], "no folder"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needed = ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    given = arguments if "STORE" in message or not arguments else [*arguments, *needed]
+    assert main(["reproduce", *given]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and len(captured.err.strip().splitlines()) == 1
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["reproduce", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "bonegraph reproduce stgcn/table-1" in text and all(name in text for name in TABLES)
