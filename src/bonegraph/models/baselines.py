@@ -14,6 +14,7 @@ Axes: N clips, C channels, T frames, V joints, M people, E directed edges, Γ fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.graph import Floats, hop_distances
 from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, people_as_rows
-from bonegraph.models.stgcn import DIVISOR, Width, initialise, residual, run
+from bonegraph.models.stgcn import DIVISOR, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 
@@ -50,16 +51,7 @@ class _Layout:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.strides) or not self.widths:
-            raise ValueError(
-                f"widths has {len(self.widths)} units but strides has {len(self.strides)}; give one stride per unit."
-            )
-        if min(*self.widths, *self.strides, self.in_channels) < 1:
-            raise ValueError(f"widths {self.widths}, strides {self.strides} and in_channels must be at least 1.")
-        if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0:
-            raise ValueError(f"temporal_kernel must be odd, so that a frame is its centre; got {self.temporal_kernel}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}.")
+        check_units(self.in_channels, self.widths, self.strides, self.temporal_kernel, self.dropout)
 
 
 @dataclass(frozen=True)
@@ -170,7 +162,41 @@ class Unit(nn.Module):
         return dropped
 
 
-class TCN(ActionModel):
+class _Baseline(ActionModel):
+    """Input normalisation, units around some convolution, pooling, head."""
+
+    def __init__(
+        self,
+        config: TCNConfig | LocalConfig,
+        skeleton: Skeleton,
+        num_classes: int,
+        in_channels: int,
+        convolution: Callable[[int, int, int], nn.Module],
+    ) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
+        inputs = (in_channels, *config.widths[:-1])
+        self.units = nn.ModuleList(
+            Unit(convolution(before, after, stride), before, after, stride, config.dropout)
+            for before, after, stride in zip(inputs, config.widths, config.strides, strict=True)
+        )
+        self.head = nn.Linear(config.widths[-1], num_classes)
+        initialise(self)
+
+    def _arranged(self, x: Float[Tensor, "r c t v"]) -> Tensor:
+        """The normalised input as the units take it."""
+        return x
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps after the last unit."""
+        check_input(x, self.config.in_channels, self.skeleton)
+        people = people_as_rows(x, visible)
+        normalised = self.input_norm(people.rows, people.visible)
+        return run(self.units, self.config.strides, self._arranged(normalised), people)
+
+
+class TCN(_Baseline):
     """Temporal convolution only: the joints of a frame are its channels.
 
     Args:
@@ -186,33 +212,18 @@ class TCN(ActionModel):
     def __init__(
         self, config: TCNConfig, skeleton: Skeleton, num_classes: int, distances: Floats | None = None
     ) -> None:
-        super().__init__()
-        self.config, self.skeleton = config, skeleton
-        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
-        inputs = (config.in_channels * skeleton.num_joints, *config.widths)
         kernel = config.temporal_kernel
-        self.units = nn.ModuleList(
-            Unit(
-                nn.Conv2d(before, after, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False),
-                before,
-                after,
-                stride,
-                config.dropout,
-            )
-            for before, after, stride in zip(inputs, config.widths, config.strides, strict=False)
-        )
-        self.head = nn.Linear(config.widths[-1], num_classes)
-        initialise(self)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps (R, C, T, 1) after the last unit."""
-        check_input(x, self.config.in_channels, self.skeleton)
-        people = people_as_rows(x, visible)
-        flat = rearrange(self.input_norm(people.rows, people.visible), "r c t v -> r (v c) t 1")
-        return run(self.units, self.config.strides, flat, people)
+        def convolution(before: int, after: int, stride: int) -> nn.Module:
+            return nn.Conv2d(before, after, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False)
+
+        super().__init__(config, skeleton, num_classes, config.in_channels * skeleton.num_joints, convolution)
+
+    def _arranged(self, x: Float[Tensor, "r c t v"]) -> Tensor:
+        return rearrange(x, "r c t v -> r (v c) t 1")
 
 
-class Local(ActionModel):
+class Local(_Baseline):
     """Local convolution: the sparse graph of ST-GCN, with weights that no two edges share.
 
     Args:
@@ -228,27 +239,9 @@ class Local(ActionModel):
     def __init__(
         self, config: LocalConfig, skeleton: Skeleton, num_classes: int, distances: Floats | None = None
     ) -> None:
-        super().__init__()
-        self.config, self.skeleton = config, skeleton
-        self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
-        hops = hop_distances(skeleton.num_joints, skeleton.edges)
-        neighbours = torch.from_numpy(hops <= config.max_hop)
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(
-            Unit(
-                LocalConvolution(before, after, neighbours, config.temporal_kernel, stride),
-                before,
-                after,
-                stride,
-                config.dropout,
-            )
-            for before, after, stride in zip(inputs, config.widths, config.strides, strict=False)
-        )
-        self.head = nn.Linear(config.widths[-1], num_classes)
-        initialise(self)
+        neighbours = torch.from_numpy(hop_distances(skeleton.num_joints, skeleton.edges) <= config.max_hop)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit."""
-        check_input(x, self.config.in_channels, self.skeleton)
-        people = people_as_rows(x, visible)
-        return run(self.units, self.config.strides, self.input_norm(people.rows, people.visible), people)
+        def convolution(before: int, after: int, stride: int) -> nn.Module:
+            return LocalConvolution(before, after, neighbours, config.temporal_kernel, stride)
+
+        super().__init__(config, skeleton, num_classes, config.in_channels, convolution)

@@ -67,16 +67,25 @@ class Config:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.strides) or not self.widths:
-            raise ValueError(
-                f"widths has {len(self.widths)} units but strides has {len(self.strides)}; give one stride per unit."
-            )
-        if min(*self.widths, *self.strides, self.in_channels) < 1:
-            raise ValueError(f"widths {self.widths}, strides {self.strides} and in_channels must be at least 1.")
-        if self.temporal_kernel < 1 or self.temporal_kernel % 2 == 0:
-            raise ValueError(f"temporal_kernel must be odd, so that a frame is its centre; got {self.temporal_kernel}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}.")
+        check_units(self.in_channels, self.widths, self.strides, self.temporal_kernel, self.dropout)
+
+
+def check_units(
+    in_channels: int, widths: tuple[int, ...], strides: tuple[int, ...], temporal_kernel: int, dropout: float
+) -> None:
+    """See that numbers make a chain of units.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if len(widths) != len(strides) or not widths:
+        raise ValueError(f"widths has {len(widths)} units but strides has {len(strides)}; give one stride per unit.")
+    if min(*widths, *strides, in_channels) < 1:
+        raise ValueError(f"widths {widths}, strides {strides} and in_channels must be at least 1.")
+    if temporal_kernel < 1 or temporal_kernel % 2 == 0:
+        raise ValueError(f"temporal_kernel must be odd, so that a frame is its centre; got {temporal_kernel}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
 
 
 def paper(width: Width = "full", in_channels: int = 3) -> Config:
