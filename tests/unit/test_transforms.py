@@ -196,20 +196,37 @@ def test_body_height_is_the_way_from_head_to_foot(name: str) -> None:
     top = body.index("head" if "head" in body.joints else "nose")
     feet = ("left foot", "left heel", "left ankle", "left knee", "left hip")
     foot = body.index(next(joint for joint in feet if joint in body.joints))
-    positions, visible = bodies(8, share=0.6, shape=(5, 3, 7, body.num_joints, 2))
+    positions, visible = bodies(8, share=0.6, shape=(6, 3, 7, body.num_joints, 2))
+    way = [a if body.parents[a] == b else b for a, b in path_between(body, top, foot)]  # bones, by their far end
     visible[1, :, foot] = False
     visible[2] = False
+    visible[3, :, foot] = visible[3, :, body.mirror[foot]] = False
+    visible[4, :, way] = False  # nothing on the way,
+    visible[4, :, [body.mirror[joint] for joint in way]] = False  # on neither side
     expected = []
-    for n in range(5):
-        height, m = 0.0, 0 if visible[n, ..., 0].any() else 1
-        for a, b in path_between(body, top, foot):
-            seen = [t for t in range(7) if visible[n, t, a, m] and visible[n, t, b, m]]
-            lengths = [float((positions[n, :, t, a, m] - positions[n, :, t, b, m]).norm()) for t in seen]
-            height += sum(lengths) / len(lengths) if lengths else 0.0
-        expected.append(height if height > 0 else 1.0)
+    for n in range(6):
+        m = 0 if visible[n, ..., 0].any() else 1
+
+        def length(joint: int, n: int = n, m: int = m) -> float | None:
+            """Mean length of a bone over the frames that show it, None where there is none."""
+            parent = body.parents[joint]
+            seen = [t for t in range(7) if visible[n, t, joint, m] and visible[n, t, parent, m] and joint != parent]
+            found = [float((positions[n, :, t, joint, m] - positions[n, :, t, parent, m]).norm()) for t in seen]
+            return sum(found) / len(found) if found else None
+
+        on_way = []
+        for joint in way:
+            own = length(joint)
+            on_way.append(length(body.mirror[joint]) if own is None else own)
+        known = [x for x in on_way if x is not None] or [
+            x for x in map(length, range(body.num_joints)) if x is not None
+        ]
+        typical = sum(known) / len(known) if known else 0.0
+        expected.append(sum(typical if x is None else x for x in on_way) or 1.0)
+    assert expected[2] == 1.0 and expected[4] != 1.0
     same(normalise.body_height(positions, visible, body), torch.tensor(expected, dtype=torch.float64))
     scaled = normalise.scale(positions, visible, body, "body-height")
-    for n in range(5):
+    for n in range(6):
         same(scaled[n], positions[n] / expected[n])
 
 

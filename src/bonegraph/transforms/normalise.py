@@ -109,26 +109,36 @@ def rotate_to_body(positions: Positions, visible: Visible, skeleton: Skeleton) -
 
 
 def body_height(positions: Positions, visible: Visible, skeleton: Skeleton) -> Float[Tensor, " n"]:
-    """Length of the bones from head to foot of the first person who is seen, mean over the frames that show a bone.
+    """Length of the bones from head to foot of the first person who is seen, each a mean over the frames that show it.
 
-    Bones that are never seen are left out; a clip without any of them has height 1. The unit is that of the positions.
+    A bone that is never seen is as long as the one on the other side, or else as the mean of those on the way that are
+    seen, or else of all bones that are seen. A clip without any bone has height 1. The unit is that of the positions.
     """
     top = next((joint for name in ("head", "nose") for joint in _named(skeleton, name)), 0)
     feet = ("foot", "heel", "ankle", "knee", "hip")
     foot = next((joint for name in feet for joint in _named(skeleton, f"left {name}")), skeleton.num_joints - 1)
-    path = _to_root(skeleton, top) ^ _to_root(skeleton, foot)  # the way up and down, without the common part
+    path = sorted(_to_root(skeleton, top) ^ _to_root(skeleton, foot))  # the way up and down, without the common part
     if not path:
         return positions.new_ones(len(positions))
-    child = torch.tensor(sorted(path), device=positions.device)
-    parent = torch.tensor(skeleton.parents, device=positions.device)[child]
+    parents = list(skeleton.parents)
     person = visible.any(dim=2).any(dim=1).to(torch.uint8).argmax(dim=1)  # the first one who is ever seen
     clips = torch.arange(len(positions), device=positions.device)
     body, there = positions[clips, ..., person], visible[clips, ..., person]
-    length = (body[..., child] - body[..., parent]).norm(dim=1)  # n t bones
-    seen = there[:, :, child] & there[:, :, parent]
-    mean = torch.where(seen, length, 0).sum(dim=1) / seen.sum(dim=1).clamp(min=1)
-    height = mean.sum(dim=1)
+    length = (body - body[..., parents]).norm(dim=1)  # n t v, the bone that ends at each joint
+    seen = there & there[:, :, parents]
+    seen[:, :, [joint for joint, parent in enumerate(parents) if joint == parent]] = False  # the root has no bone
+    mean, known = torch.where(seen, length, 0).sum(dim=1) / seen.sum(dim=1).clamp(min=1), seen.any(dim=1)
+    other = list(skeleton.mirror)
+    way = torch.where(known, mean, mean[:, other])[:, path]
+    there_on_way = (known | known[:, other])[:, path]
+    some = there_on_way.any(dim=1)
+    typical = torch.where(some, _mean(way, there_on_way), _mean(mean, known))
+    height = torch.where(there_on_way, way, typical[:, None]).sum(dim=1)
     return torch.where(height > 1e-6, height, 1)
+
+
+def _mean(values: Float[Tensor, "n b"], known: Bool[Tensor, "n b"]) -> Float[Tensor, " n"]:
+    return torch.where(known, values, 0).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 def _named(skeleton: Skeleton, name: str) -> tuple[int, ...]:
