@@ -2,12 +2,13 @@
 # make test   install and run the tests
 # make check  format, lint, types
 # make bench  measure speed
+# make fuzz   read 10,000 damaged files of every kind
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench fuzz format clean
 
 demo: $(VENV)/installed
 	$(BIN)/bonegraph demo
@@ -28,6 +29,9 @@ bench: $(VENV)/installed-dev
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/store.py --json benchmarks/results/store.json
 	$(BIN)/python benchmarks/synthetic_hardness.py --json benchmarks/results/synthetic_hardness.json
+
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m tests.fuzz
 
 clean:
 	rm -rf $(VENV) demo build

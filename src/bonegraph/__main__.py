@@ -10,8 +10,13 @@ from collections.abc import Callable
 
 COMMANDS = {
     "prepare": "make a store from recordings",
+    "merge": "join the shards that many machines prepared into one store",
+    "info": "what is in a store",
+    "validate": "what is suspicious in a store: leaks, duplicates, broken poses, wrong labels",
     "fit": "train a model by a recipe, or go on where a run stopped",
     "evaluate": "score a part of a split; write scores.npz and report.html",
+    "fuse": "add up the scores of several streams, clip by clip",
+    "compare": "where two runs differ, and whether it is more than chance",
     "recognise": "say what happens in one recording or clip",
     "draw": "pictures of a skeleton and its partitions",
     "recipes": "list the recipes",
@@ -33,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0, 2 for a mistake of the user (one line says which), 130 after Ctrl-C.
+        The exit status: 0, 1 where a command found errors in data, 2 for a mistake of the user (one line says which),
+        130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else arguments
     listing = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
@@ -50,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         from bonegraph.skeleton import nearest
 
         return _complain(f"has no command '{name}'{nearest(name, COMMANDS)}.")
-    run: Callable[[list[str]], None] = importlib.import_module(f"bonegraph.commands.{name}").run
+    run: Callable[[list[str]], int | None] = importlib.import_module(f"bonegraph.commands.{name}").run
     try:
-        run(rest)
+        status = run(rest)
         sys.stdout.flush()
     except BrokenPipeError:  # somebody piped us into head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except (ValueError, OSError) as error:
         return _complain(f"{name}: {_one_line(error)}")
-    return 0
+    return status or 0
 
 
 _ADVICE = {

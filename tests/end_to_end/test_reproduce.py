@@ -49,7 +49,6 @@ def test_rows_of_table_1_differ_in_the_model_alone() -> None:
         ("Distance partitioning*", "distance*"),
         ("Distance Partitioning", "distance"),
         ("Spatial, released graph", "spatial-released"),
-        ("Spatial by hops", "spatial-hops"),
     ):
         assert models[title] == replace(plain, strategy=strategy)
 

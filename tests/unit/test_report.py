@@ -12,9 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonegraph.scores import Scores
-from bonegraph.viz.report import write_report
+from bonegraph.scores.comparison import Comparison, compare
+from bonegraph.scores.subset import confident_mistakes
+from bonegraph.sequence import Sequence
+from bonegraph.skeleton import SKELETONS
+from bonegraph.viz.differences import write_comparison
+from bonegraph.viz.report import Accuracy, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -97,6 +103,23 @@ def make_scores(classes: tuple[str, ...], clips: int = 60, ids: tuple[str, ...] 
     )
 
 
+def films_of(scores: Scores, count: int) -> dict[str, Sequence]:
+    """Recordings of the surest mistakes."""
+    rng = np.random.default_rng(0)
+    rows = confident_mistakes(scores, count)
+    assert len(rows) == count
+    return {
+        str(scores.ids[row]): Sequence(
+            rng.normal(size=(7, 1, 25, 3)).astype(np.float32),
+            np.ones((7, 1), bool),
+            SKELETONS["ntu25"],
+            fps=30.0,
+            unit="m",
+        )
+        for row in rows
+    }
+
+
 @pytest.fixture
 def metrics(tmp_path: Path) -> Path:
     path = tmp_path / "metrics.csv"
@@ -122,18 +145,21 @@ class TestSafety:
         assert "url(" not in style.partition("</style>")[0]
         assert "@import" not in style.partition("</style>")[0]
 
-    def test_only_the_two_scripts_may_run(self, tmp_path: Path) -> None:
-        page = read(
-            write_report(tmp_path / "report.html", title="t", scores=make_scores(("a", "b")), curves=None, facts={})
-        )
+    @pytest.mark.parametrize("film", [False, True])
+    def test_only_our_scripts_may_run(self, tmp_path: Path, film: bool) -> None:
+        scores = make_scores(("a", "b"))
+        films = films_of(scores, 2) if film else {}
+        path = tmp_path / "report.html"
+        page = read(write_report(path, title="t", scores=scores, curves=None, facts={}, films=films))
         (policy,) = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
         assert policy.startswith("default-src 'none'; script-src 'sha256-")
         running = [content for attributes, content in page.scripts if "type" not in attributes]
-        assert len(running) == 2
+        assert len(running) == 3 + film
         for content in running:
             digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
             assert f"'sha256-{digest}'" in policy
         assert page.text.count("plotly.js v") == 1
+        assert policy.count("sha256-") == len(running)
 
     def test_hostile_names(self, tmp_path: Path) -> None:
         scores = make_scores(HOSTILE, clips=40, ids=tuple(f"{HOSTILE[n % 4]}{n}" for n in range(40)))
@@ -143,11 +169,16 @@ class TestSafety:
             scores=scores,
             curves=None,
             facts={HOSTILE[0]: HOSTILE[1], "command": HOSTILE[2], "odd path": "caf\udce9"},
+            accuracies=[Accuracy(HOSTILE[0], HOSTILE[1], 0.5, HOSTILE[3])],
+            films=films_of(scores, 5),
         )
         page = read(path)
         assert page.title == HOSTILE[1]
         assert not [tag for tag, _ in page.elements if tag in {"img", "a", "b"}]
-        assert len(page.scripts) == 3
+        assert [attributes["data-film"] for tag, attributes in page.elements if tag == "canvas"] == [
+            f"wrong-{number}" for number in range(5)
+        ]
+        assert len(page.scripts) == 5
         for name in HOSTILE:
             assert name in page.visible  # as text
         # plotly would read tags in its labels
@@ -181,6 +212,39 @@ class TestContent:
         assert places == sorted(places)
         assert f"20 of {len(wrong)} wrong clips" in mistakes
         assert f"{scores.ids[order[20]]}action" not in mistakes
+
+    def test_films_stand_below_the_mistakes(self, tmp_path: Path) -> None:
+        scores = make_scores(("sit", "stand"), clips=40)
+        films = films_of(scores, 3)
+        page = read(write_report(tmp_path / "r.html", title="t", scores=scores, curves=None, facts={}, films=films))
+        canvases = [attributes["data-film"] for tag, attributes in page.elements if tag == "canvas"]
+        assert canvases == list(page.data["films"])
+        below = page.visible.partition("Most confident mistakes")[2].partition("Probability")[2]
+        for clip in films:
+            row = scores.ids.tolist().index(clip)
+            truth, answer = (scores.classes[k] for k in (scores.labels[row], scores.predicted[row]))
+            assert f"{clip}{truth}, taken for {answer} ({scores.probabilities[row].max():.0%})" in below
+        for film in page.data["films"].values():
+            assert film["frames"] == 7 and len(film["people"]) == 1
+
+    def test_three_accuracies(self, tmp_path: Path) -> None:
+        table = tmp_path / "metrics.csv"
+        table.write_text("epoch,train_accuracy,test_accuracy\n0,0.2,0.5\n1,0.3,0.75\n2,0.4,0.75\n3,0.5,0.625\n")
+        accuracies = [Accuracy("last epoch", "test", 0.625), Accuracy("best on validation", "test", 0.5)]
+        path = tmp_path / "r.html"
+        page = read(write_report(path, title="t", scores=None, curves=table, facts={}, accuracies=accuracies))
+        shown = page.visible.partition("Remark")[2]
+        assert shown.startswith(
+            "last epochtest62.50%best on validationtest50.00%best on test (epoch 1)test75.00%"
+            "the field's habit: chosen on the test part, not an honest figure"
+        )
+
+    @pytest.mark.parametrize("content", ["epoch,test_accuracy\n0,\n1,\n", "epoch,train_accuracy\n0,0.5\n"])
+    def test_unwatched_runs_have_no_best_on_test(self, tmp_path: Path, content: str) -> None:
+        table = tmp_path / "metrics.csv"
+        table.write_text(content)
+        page = read(write_report(tmp_path / "r.html", title="t", scores=None, curves=table, facts={}))
+        assert "best on test" not in page.visible and "Remark" not in page.visible
 
     def test_no_top5_for_few_classes(self, tmp_path: Path) -> None:
         page = read(
@@ -300,3 +364,52 @@ class TestFiles:
         with pytest.raises(FileNotFoundError, match="no training curves"):
             write_report(tmp_path / "r.html", title="t", scores=None, curves=tmp_path / "metrics.csv", facts={})
         assert not (tmp_path / "r.html").exists()
+
+
+class TestComparison:
+    """The page about two runs."""
+
+    def compared(self) -> Comparison:
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 4, 60)
+        ids = np.array([f"{HOSTILE[n % 4]}{n}" for n in range(60)], dtype=np.str_)
+
+        def one() -> Scores:
+            rows: NDArray[np.float32] = rng.dirichlet(np.ones(4), 60).astype(np.float32)
+            return Scores(ids, HOSTILE, rows, labels)
+
+        return compare([one()], [one()])
+
+    def test_hostile_names(self, tmp_path: Path) -> None:
+        result = self.compared()
+        page = read(
+            write_comparison(
+                tmp_path / "c.html",
+                result,
+                facts={"A": HOSTILE[0], "B": HOSTILE[1]},
+                notes=[HOSTILE[2]],
+                title=HOSTILE[3],
+            )
+        )
+        assert page.title == HOSTILE[3]
+        assert not [tag for tag, _ in page.elements if tag in {"img", "a", "b"}]
+        assert all(name in page.visible for name in HOSTILE)
+        assert not [name for name in page.data["names"] + page.data["ticks"] if "<" in name]
+
+    def test_numbers(self, tmp_path: Path) -> None:
+        result = self.compared()
+        page = read(write_comparison(tmp_path / "c.html", result, facts={}))
+        assert page.data["differences"] == [row.difference for row in result.classes]
+        assert result.paired is not None
+        assert f"p = {result.paired.p_value:.3g}" in page.visible
+        assert f"Only A is right: {len(result.paired.only_first)} clips" in page.visible
+        for clip in (*result.paired.only_first, *result.paired.only_second):
+            assert clip in page.visible
+        assert "differences" in page.ids
+        with pytest.raises(FileNotFoundError, match="no folder"):
+            write_comparison(tmp_path / "nowhere/c.html", result, facts={})
+
+    def test_several_runs(self, tmp_path: Path) -> None:
+        runs = [make_scores(("a", "b"), clips=clips) for clips in (9, 9)]
+        page = read(write_comparison(tmp_path / "c.html", compare(runs, runs), facts={}))
+        assert "mean ± sd of 2 runs" in page.visible and "McNemar" not in page.visible

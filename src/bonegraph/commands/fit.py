@@ -38,6 +38,9 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--devices", type=str, default="auto", help="processes on this machine")
     parser.add_argument("--nodes", type=int, default=1, help="machines, each started by torchrun or SLURM")
     parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
+    parser.add_argument(
+        "--watch_test", type=bool, default=False, help="measure the test part every epoch too; decides nothing"
+    )
     parser.add_argument("--print_config", action="store_true", help="print the resolved settings and stop")
     # The parser has ideas of its own about an option of this name.
     print_config = "--print_config" in arguments
@@ -64,6 +67,7 @@ def run(arguments: list[str]) -> None:
         devices=devices,
         nodes=given.nodes,
         progress=given.progress,
+        watch_test=given.watch_test,
     )
     if is_first_process():
         print(f"finished: {path}")

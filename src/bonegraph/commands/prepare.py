@@ -15,6 +15,7 @@ examples:
   bonegraph prepare nw-ucla data/nw-ucla --source all_sqe
   bonegraph prepare sbu data/sbu --source sbu
   bonegraph prepare synthetic data/synthetic --seed 1
+  bonegraph prepare nw-ucla shards/3 --source all_sqe --shard 3/16    (of many machines; see 'bonegraph merge --help')
 
 Files that cannot be used are listed with the reason in problems.csv of the store. After an interruption the same
 command goes on. 'bonegraph prepare NAME --help' explains the settings of one data set.
@@ -26,6 +27,7 @@ def run(arguments: list[str]) -> None:
     """Called by the command line."""
     from bonegraph.datasets.known import KNOWN_SETS, set_class
     from bonegraph.datasets.prepare import prepare
+    from bonegraph.datasets.shards import Shard
 
     name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     chosen = set_class(name) if name else None
@@ -36,10 +38,11 @@ def run(arguments: list[str]) -> None:
         exit_on_error=False,
     )
     parser.add_argument("out", type=Path, help="the store to write, a folder")
-    parser.add_argument("--source", type=Path, help="folder of the recordings; the synthetic set needs none")
+    parser.add_argument("--source", type=Path, help="folder or file of the recordings; the synthetic set needs none")
     parser.add_argument("--workers", type=int | None, default=None, help="processes that read; default all processors")
     parser.add_argument("--overwrite", type=bool, default=False, help="write the store again even if it is there")
     parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
+    parser.add_argument("--shard", type=str | None, default=None, help="prepare one piece of many only, e.g. 3/16")
     settings = parser.add_class_arguments(chosen) if chosen is not None else []
     if chosen is None and not {"-h", "--help"} & set(arguments):
         raise ValueError("give a data set and the store to write; see 'bonegraph prepare --help'")
@@ -59,5 +62,6 @@ def run(arguments: list[str]) -> None:
             workers=given.workers,
             progress=given.progress,
             overwrite=given.overwrite,
+            shard=None if given.shard is None else Shard.parse(given.shard),
         )
     )

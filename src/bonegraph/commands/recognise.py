@@ -29,7 +29,7 @@ def recognise(
         recording: a file of one of the formats that can be read.
         data: a store, instead of a file.
         clip: id of a clip in the store.
-        format: of the recording, nw-ucla or sbu; default by the ending of its name.
+        format: of the recording, e.g. nw-ucla; default by the name and the beginning of the file.
         top: how many of the most probable actions are printed.
     """
     from bonegraph.datasets.store import Store

@@ -152,15 +152,39 @@ def _write_all(file: io.FileIO, data: memoryview) -> None:
         written += file.write(data[written:]) or 0
 
 
-def load(file: Path) -> tuple[list[Row], list[Problem], Cells | None]:
-    """Read a part back; its cells are None where every clip was refused."""
-    with np.load(file, allow_pickle=False) as arrays:
-        rows, problems = json.loads(arrays["table"].tobytes())
+class Loaded(NamedTuple):
+    """A part read back.
+
+    Attributes:
+        rows: of its clips.
+        problems: what was refused.
+        cells: arrays of the clips; None where every clip was refused.
+    """
+
+    rows: list[Row]
+    problems: list[Problem]
+    cells: Cells | None
+
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile)
+"""What reading a damaged part raises."""
+
+
+def load(file: Path, *, arrays: bool = True) -> Loaded:
+    """Read a part back.
+
+    Args:
+        file: of the part.
+        arrays: read the cells too; without them it takes next to no time.
+    """
+    with np.load(file, allow_pickle=False) as data:
+        rows, problems = json.loads(data["table"].tobytes())
         cells = None
-        if "positions" in arrays:
-            confidence = arrays["confidence"] if "confidence" in arrays.files else None
-            cells = Cells(arrays["positions"], arrays["present"], confidence)
-    return [Row(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows], [Problem(*row) for row in problems], cells
+        if arrays and "positions" in data:
+            confidence = data["confidence"] if "confidence" in data.files else None
+            cells = Cells(data["positions"], data["present"], confidence)
+    rows = [Row(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows]
+    return Loaded(rows, [Problem(*row) for row in problems], cells)
 
 
 def complete(file: Path) -> bool:

@@ -6,6 +6,9 @@ store appears under its name. So the result does not depend on the number of wor
 where it was, and what is half-written is never taken for a store.
 
 A file that cannot be used is written into ``problems.csv`` with the reason; it never stops the others.
+
+A shard of a preparation ends before the joining: its parts stay, and `bonegraph.datasets.merge` joins those of all
+shards.
 """
 
 from __future__ import annotations
@@ -16,10 +19,9 @@ import hashlib
 import io
 import json
 import shutil
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,10 @@ from tqdm import tqdm
 
 from bonegraph.datasets.card import Card, is_store
 from bonegraph.datasets.known import KnownSet, Source
-from bonegraph.datasets.parts import Part, Problem, below, complete, load, read_parts, worker_count
+from bonegraph.datasets.parts import DAMAGED, Loaded, Part, Problem, below, complete, load, read_parts, worker_count
+from bonegraph.datasets.shards import Shard, ShardCard, is_shard, part_file, read_shard_card, write_shard_card
 from bonegraph.datasets.store import Store
-from bonegraph.datasets.writer import StoreWriter
+from bonegraph.datasets.writer import StoreWriter, move_folder
 from bonegraph.files import held, write_whole
 
 CLIPS_PER_PART = 64
@@ -41,12 +44,13 @@ class Report:
     """What a preparation did.
 
     Attributes:
-        folder: the store.
+        folder: the store, or the shard.
         clips: clips in it.
         problems: what was refused.
         already_done: the store was there before, from the same files, and was left untouched.
         parts: parts that the clips were read in.
         reused_parts: parts that an earlier, interrupted run had finished.
+        shard: which one, if it is no whole store.
     """
 
     folder: Path
@@ -55,12 +59,14 @@ class Report:
     already_done: bool
     parts: int
     reused_parts: int
+    shard: Shard | None = None
 
     def __str__(self) -> str:
         if self.already_done:
             return f"'{self.folder}' is there already with {self.clips} clips from the same files; nothing to do."
         refused = f", {len(self.problems)} files refused (see problems.csv)" if self.problems else ""
-        return f"'{self.folder}': {self.clips} clips{refused}."
+        whole = "" if self.shard is None else f"; shard {self.shard}, to be merged with the others"
+        return f"'{self.folder}': {self.clips} clips{refused}{whole}."
 
 
 def prepare(
@@ -71,6 +77,7 @@ def prepare(
     workers: int | None = None,
     progress: bool = True,
     overwrite: bool = False,
+    shard: Shard | None = None,
 ) -> Report:
     """Read every clip of a data set and write them as a store.
 
@@ -80,12 +87,13 @@ def prepare(
 
     Args:
         known_set: the data set, e.g. ``known_set("nw-ucla")``.
-        source_folder: where its files are; sets that are computed ignore it.
+        source_folder: where its files are, or the one file of a container; sets that are computed ignore it.
         out_folder: the store to write; it must not exist, be empty, or (with overwrite) be a store.
         workers: processes that read; 1 reads in this process; None takes the processors of the machine, or 1 where
             there is little to read.
         progress: show a progress bar.
         overwrite: write the store again even if it is there.
+        shard: prepare only this piece, as a shard to be merged with the others; it may turn out empty.
 
     Returns:
         What was done; ``str(report)`` is one line.
@@ -106,9 +114,12 @@ def prepare(
         root = None  # computed clips lie nowhere
     if root is not None and out.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the store '{out}' would lie among the files of '{root}'; give a folder outside of it.")
+    if root is not None and root.is_file():
+        root = root.parent  # from where `below` names the file
     sources = sorted(found, key=lambda source: (source.id, str(source.path)))
     if not sources:
         raise ValueError(f"'{known_set.name}' has no clips in '{source_folder}'; give the folder of its files.")
+    sizes = _sizes(sources)
     card = Card(
         name=known_set.name,
         skeleton=known_set.skeleton,
@@ -125,25 +136,37 @@ def prepare(
             "bonegraph": _version(),
             "reader": f"{type(known_set).__module__}.{type(known_set).__qualname__}",
             "settings": _settings(known_set),
-            "files": _fingerprint(known_set, sources, root),
+            "files": _fingerprint(known_set, sources, root, sizes),
         },
     )
     good, problems = _worth_reading(known_set, sources, root)
-    with _clear_errors(out):
-        if out.exists() and not overwrite and (done := _finished(out, card)):
+    total = -(-len(good) // CLIPS_PER_PART)
+    numbers = range(total) if shard is None else shard.parts(total)
+    if shard is not None and shard.number > 1:
+        problems = []  # the first shard tells them
+    work_of = _fingerprint(known_set, sources, root, sizes, exact=True) + (f" {shard}" if shard is not None else "")
+    with clear_errors(out):
+        if out.exists() and not overwrite and (done := finished(out, card, shard)):
             return done
-        with _work_folder(out, _fingerprint(known_set, sources, root, exact=True)) as work:
+        with work_folder(out, work_of) as work:
+            place = work if shard is None else work / "shard"
+            place.mkdir(exist_ok=True)
             parts = [
-                Part(known_set, tuple(good[start : start + CLIPS_PER_PART]), root, work / f"part-{number:06d}.npz")
-                for number, start in enumerate(range(0, len(good), CLIPS_PER_PART))
+                Part(
+                    known_set,
+                    tuple(good[number * CLIPS_PER_PART : (number + 1) * CLIPS_PER_PART]),
+                    root,
+                    place / part_file(number),
+                )
+                for number in numbers
             ]
             missing = [part for part in parts if not complete(part.file)]
-            left = sum(len(part.sources) for part in missing)
+            clips, left = (sum(len(part.sources) for part in some) for some in (parts, missing))
             with tqdm(
-                total=len(good),
-                initial=len(good) - left,
+                total=clips,
+                initial=clips - left,
                 unit="clip",
-                desc=f"prepare {known_set.name}",
+                desc=f"prepare {known_set.name}" + (f" {shard}" if shard is not None else ""),
                 disable=not progress,
             ) as bar:
                 try:
@@ -153,8 +176,12 @@ def prepare(
                     raise KeyboardInterrupt(
                         f"stopped; {kept} of {len(parts)} parts are kept, and the same command goes on from there."
                     ) from None
-            clips, problems = _join(parts, card, problems, out, work, overwrite)
-    return Report(out, clips, tuple(problems), False, len(parts), len(parts) - len(missing))
+            if shard is None:
+                clips, problems = join(_loaded(parts), card, problems, out, work, overwrite)
+            else:
+                sealed = ShardCard(shard, card, total, {}, 0, tuple(problems))
+                clips, problems = _seal(parts, sealed, place, out, overwrite)
+    return Report(out, clips, tuple(problems), False, len(parts), len(parts) - len(missing), shard)
 
 
 def _worth_reading(known: KnownSet, sources: list[Source], root: Path | None) -> tuple[list[Source], list[Problem]]:
@@ -164,7 +191,9 @@ def _worth_reading(known: KnownSet, sources: list[Source], root: Path | None) ->
     first: dict[str, Source] = {}
     for source in sources:
         file = below(source, root)
-        if not 0 <= source.label < len(known.classes):
+        if source.refused:
+            problems.append(Problem(source.id, file, source.refused))
+        elif not 0 <= source.label < len(known.classes):
             reason = (
                 f"it stands for none of the {len(known.classes)} classes (label {source.label}); rename or remove it."
             )
@@ -188,57 +217,90 @@ def _columns(sources: list[Source]) -> dict[str, str]:
     return columns
 
 
-def _settings(known: KnownSet) -> str:
-    """What was set on this very data set, such as the seed of a computed one."""
-    return ", ".join(f"{name}={value!r}" for name, value in sorted(vars(known).items()))
+def _settings(known: KnownSet, *, found: bool = False) -> str:
+    """What was set on this very data set, such as the seed of a computed one; found adds what its files told it."""
+    values = vars(known) if found else known.settings()
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(values.items()))
 
 
-def _fingerprint(known: KnownSet, sources: list[Source], root: Path | None, *, exact: bool = False) -> str:
-    """A hash of which files there are. Exact adds what a half-done run depends on: file times and our own version."""
-    lines: list[Any] = [known.name, _settings(known), _version() if exact else "", CLIPS_PER_PART if exact else 0]
+def _sizes(sources: list[Source]) -> list[tuple[int, int]]:
+    """Size and time of every file, asked for once: on a network each question takes a moment."""
+    sizes = []
     for source in sources:
-        state = (0, 0)
+        size = (0, 0)
         if source.path is not None:
             try:
                 stat = source.path.stat()
-                state = (stat.st_size, stat.st_mtime_ns if exact else 0)
+                size = (stat.st_size, stat.st_mtime_ns)
             except OSError:
-                state = (-1, 0)  # reading it will say what is wrong
-        lines.append([source.id, below(source, root), source.label, source.facts, *state])
+                size = (-1, 0)  # reading it will say what is wrong
+        sizes.append(size)
+    return sizes
+
+
+def _fingerprint(
+    known: KnownSet, sources: list[Source], root: Path | None, sizes: list[tuple[int, int]], *, exact: bool = False
+) -> str:
+    """A hash of which files there are. Exact adds what a half-done run depends on: file times and our own version."""
+    settings = _settings(known, found=True)
+    lines: list[Any] = [known.name, settings, _version() if exact else "", CLIPS_PER_PART if exact else 0]
+    for source, (size, time) in zip(sources, sizes, strict=True):
+        line = [source.id, below(source, root), source.label, source.facts, size, time if exact else 0]
+        lines.append([*line, source.refused] if source.refused else line)
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def _finished(out: Path, card: Card) -> Report | None:
-    """The report of a store that is there already, None where the place is free."""
+def finished(out: Path, card: Card, shard: Shard | None = None) -> Report | None:
+    """The report of a store (or shard) that is there already, None where the place is free.
+
+    Raises:
+        FileExistsError: something else is there.
+    """
     if out.is_dir() and not any(out.iterdir()):
         return None
-    if not is_store(out):
-        raise FileExistsError(f"'{out}' is there and is no prepared data set; give another folder.")
+    if not (is_store(out) if shard is None else is_shard(out)):
+        what = "prepared data set" if shard is None else "shard"
+        raise FileExistsError(f"'{out}' is there and is no {what}; give another folder.")
     try:
-        store = Store.open(out)
+        if shard is None:
+            store = Store.open(out)
+            found, clips, there = store.card, len(store), None
+        else:
+            sealed = read_shard_card(out)
+            found, clips, there = sealed.card, sum(sealed.clips.values()), sealed.shard
         with (out / "problems.csv").open(encoding="utf-8", newline="") as file:
             problems = tuple(Problem(*row) for row in list(csv.reader(file))[1:])
     except (ValueError, TypeError, OSError) as error:
         raise FileExistsError(f"'{out}' is there but damaged: {error} Or overwrite it.") from None
-    if store.card.made.get("files") != card.made["files"]:
-        raise FileExistsError(
-            f"'{out}' is a store of '{store.name}' from other files or settings; overwrite it or give another folder."
-        )
-    return Report(out, len(store), problems, True, 0, 0)
+    what = f"{'a store' if there is None else f'shard {there}'} of '{found.name}'"
+    if found.made.get("files") != card.made["files"]:
+        raise FileExistsError(f"'{out}' is {what} from other files or settings; overwrite it or give another folder.")
+    if there != shard:
+        raise FileExistsError(f"'{out}' is {what}, not {shard}; overwrite it or give another folder.")
+    return Report(out, clips, problems, True, 0, 0, shard)
 
 
-def _join(
-    parts: list[Part], card: Card, problems: list[Problem], out: Path, work: Path, overwrite: bool
+def _loaded(parts: list[Part], *, arrays: bool = True) -> Iterator[Loaded]:
+    for part in parts:
+        try:
+            yield load(part.file, arrays=arrays)
+        except DAMAGED:
+            part.file.unlink(missing_ok=True)
+            raise OSError(f"'{part.file}' was damaged and is removed; run the same command again.") from None
+
+
+def join(
+    parts: Iterable[Loaded], card: Card, problems: list[Problem], out: Path, work: Path, overwrite: bool
 ) -> tuple[int, list[Problem]]:
-    """Write the parts one after the other into the store. Returns the number of clips, and all problems by id."""
+    """Write the parts one after the other into the store. Returns the number of clips, and all problems by id.
+
+    Raises:
+        ValueError: there is no clip in any of them, or they do not fit together.
+        OSError: the store cannot be written.
+    """
     clips = 0
     with StoreWriter(out, card, working=work / "store") as writer:
-        for part in parts:
-            try:
-                rows, found, cells = load(part.file)
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-                part.file.unlink(missing_ok=True)
-                raise OSError(f"'{part.file}' was damaged and is removed; run the same command again.") from None
+        for rows, found, cells in parts:
             problems = problems + found
             if cells is not None:
                 writer.append_cells(rows, cells)
@@ -250,16 +312,35 @@ def _join(
                 f"none of the {len(problems)} clips of '{card.name}' can be used (first: '{first.file or first.id}': "
                 f"{first.reason})"
             )
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(Problem._fields)
-        table.writerows(problems)
-        writer.finish(problems=text.getvalue(), overwrite=overwrite)
+        writer.finish(problems=_table(problems), overwrite=overwrite)
     return clips, problems
 
 
+def _seal(parts: list[Part], card: ShardCard, place: Path, out: Path, overwrite: bool) -> tuple[int, list[Problem]]:
+    """Make the folder of the parts a shard. Returns the number of clips, and all problems by id."""
+    clips: dict[str, int] = {}
+    problems = [Problem(*problem) for problem in card.problems]
+    for part, (rows, found, _) in zip(parts, _loaded(parts, arrays=False), strict=True):
+        clips[part.file.name] = len(rows)
+        problems += found
+    problems.sort()
+    (place / "problems.csv").write_text(_table(problems), encoding="utf-8", errors="backslashreplace", newline="\n")
+    write_shard_card(place, replace(card, clips=clips, refused=len(problems)))
+    move_folder(place, out, overwrite=overwrite)
+    return sum(clips.values()), problems
+
+
+def _table(problems: list[Problem]) -> str:
+    """The text of ``problems.csv``."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Problem._fields)
+    table.writerows(problems)
+    return text.getvalue()
+
+
 @contextmanager
-def _work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
+def work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
     """A hidden folder beside the store for the parts; it stays when the run is interrupted, and goes when it is done.
 
     Raises:
@@ -283,7 +364,7 @@ def _work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _clear_errors(out: Path) -> Iterator[None]:
+def clear_errors(out: Path) -> Iterator[None]:
     """Turn what the system says about a write that failed into one line about the store."""
     try:
         yield

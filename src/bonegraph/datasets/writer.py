@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonegraph.datasets.card import LEADING, TRAILING, Card, is_store
+from bonegraph.datasets.shards import is_shard
 from bonegraph.sequence import Sequence as Recording
 
 _HEADER_BYTES = 128
@@ -243,17 +244,16 @@ def close(file: BinaryIO) -> None:
 
 
 def move_folder(source: Path, target: Path, *, overwrite: bool) -> None:
-    """Rename a folder to a place that is free, empty, or (with overwrite) a store.
+    """Rename a folder to a place that is free, empty, or (with overwrite) a store or a shard.
 
     Raises:
         FileExistsError: the place is taken.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        if not (overwrite and is_store(target)):
-            what = (
-                "a store; overwrite it or give another folder" if is_store(target) else "no store; give another folder"
-            )
-            raise FileExistsError(f"'{target}' is taken by {what}.")
+        what = "a store" if is_store(target) else "a shard" if is_shard(target) else ""
+        if not (overwrite and what):
+            advice = f"{what}; overwrite it or give another folder" if what else "no store; give another folder"
+            raise FileExistsError(f"'{target}' is taken by {advice}.")
         old = source.with_name(f"{source.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         target.replace(old)

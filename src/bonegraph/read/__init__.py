@@ -10,8 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bonegraph.read.kinetics import read_kinetics
+from bonegraph.read.msr import read_msr
+from bonegraph.read.ntu import read_ntu
+from bonegraph.read.penn import read_penn
 from bonegraph.read.sbu import read_sbu
+from bonegraph.read.table import read_table
 from bonegraph.read.ucla import read_ucla
+from bonegraph.read.utd import read_utd
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import nearest
 
@@ -25,15 +31,29 @@ class Format:
     Attributes:
         pattern: file names that are taken for it, e.g. ``"*.json"``.
         read: its reader.
+        recognises: tells by the first bytes of a file (`HEAD` of them) whether it is one, where several formats share a
+            pattern; None takes every file of such a name.
     """
 
     pattern: str
     read: Callable[[Path], Sequence]
+    recognises: Callable[[bytes], bool] | None = None
+
+
+HEAD = 4096
+"""As many bytes of a file are looked at to tell its format."""
 
 
 FORMATS: dict[str, Format] = {
-    "nw-ucla": Format("*.json", read_ucla),
+    "nw-ucla": Format("*.json", read_ucla, lambda head: b'"skeletons"' in head),
     "sbu": Format("skeleton_pos.txt", read_sbu),
+    "utd-mhad": Format("*_skeleton.mat", read_utd),
+    "msr-action3d": Format("*_skeleton3D.txt", read_msr),
+    "penn-action": Format("*.mat", read_penn),
+    "ntu": Format("*.skeleton", read_ntu),
+    "kinetics-skeleton": Format("*.json", read_kinetics, lambda head: b'"frame_index"' in head or b'"data"' in head),
+    "csv": Format("*.csv", read_table),
+    "npy": Format("*.npy", read_table),
 }
 """The file formats by name."""
 
@@ -43,11 +63,11 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
 
     Args:
         path: its file.
-        format: a key of `FORMATS`; None goes by the name of the file.
+        format: a key of `FORMATS`; None goes by the name of the file, and by its beginning where that is not enough.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there is no such format, no format goes by such a name, or the file is damaged.
+        ValueError: there is no such format, no format fits the file, or the file is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -56,7 +76,15 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
         if format not in FORMATS:
             raise ValueError(f"no format '{format}'{nearest(format, FORMATS)}.")
         return FORMATS[format].read(path)
-    for candidate in FORMATS.values():
-        if path.match(candidate.pattern):
+    candidates = {name: candidate for name, candidate in FORMATS.items() if path.match(candidate.pattern)}
+    if not candidates:
+        raise ValueError(f"'{path.name}' tells no format by its name; name one of: {', '.join(FORMATS)}.")
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    for candidate in candidates.values():
+        if candidate.recognises is None or candidate.recognises(head):
             return candidate.read(path)
-    raise ValueError(f"'{path.name}' tells no format by its name; name one of: {', '.join(FORMATS)}.")
+    raise ValueError(
+        f"'{path.name}' begins like none of the formats that its name allows ({', '.join(candidates)}); "
+        "name its format, or check the file."
+    )

@@ -44,7 +44,7 @@ def read_ucla(path: str | Path, label: int | None = None) -> Sequence:
         raise ValueError(f"'{path.name}' has no frames; remove the file or fetch it again.")
     try:
         positions = np.array(frames, dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # the last for whole numbers beyond every float
         raise ValueError(
             f"'{path.name}' has skeletons that are no table of numbers (frames x 20 joints x 3); fetch the file again."
         ) from None

@@ -18,7 +18,9 @@ from bonegraph.files import write_whole, writing
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.training.task import Task
 
-COLUMNS = ("epoch", "step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+# The last one is empty but where a run was asked to watch the test part.
+_MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
+COLUMNS = ("epoch", "step", "lr", *_MEASURED, "seconds")
 
 
 class WholeFiles(TorchCheckpointIO):

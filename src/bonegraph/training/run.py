@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 
 from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
@@ -33,6 +35,7 @@ from bonegraph.training.engine import Bar, Double, quiet
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.training.task import Task
+from bonegraph.training.watching import WatchTest
 
 FINAL = "model.safetensors"
 BEST = "checkpoints/best.safetensors"
@@ -49,6 +52,7 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     progress: bool = True,
+    watch_test: bool = False,
 ) -> Path:
     """Train, or go on where an interrupted run stopped.
 
@@ -59,6 +63,7 @@ def fit(
         devices: processes on this machine, one a device; ``auto`` takes every GPU, or one CPU process.
         nodes: machines; each is started by torchrun or SLURM.
         progress: show a progress bar.
+        watch_test: measure the test part after every epoch, for `metrics.csv` alone; it decides nothing.
 
     Returns:
         The finished checkpoint.
@@ -80,13 +85,14 @@ def fit(
         seed=settings.seed,
         workers=settings.workers,
     )
+    watched = store.part(settings.split, "test") if watch_test else store.labels[:0]
     _check_folder(folder, settings)
     if (folder / FINAL).is_file():
         return folder / FINAL
     folder.mkdir(parents=True, exist_ok=True)
     busy = f"another run is training in '{folder}'; wait for it, or give another --run folder."
     with held(folder, busy) if is_first_process() else nullcontext():
-        _train(settings, folder, data, accelerator, devices, nodes, progress)
+        _train(settings, folder, data, accelerator, devices, nodes, progress, watched)
     return folder / FINAL
 
 
@@ -98,6 +104,7 @@ def _train(
     devices: int | str,
     nodes: int,
     progress: bool,
+    watched: NDArray[np.int64],
 ) -> None:
     store = data.clips.store
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
@@ -122,6 +129,8 @@ def _train(
     callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
     if len(data.validation):
         callbacks.insert(0, KeepBest(folder / BEST, meaning))
+    if len(watched):
+        callbacks.insert(0, WatchTest(data.clips, watched, settings.batch_size))
     if progress:
         callbacks.append(Bar(refresh_rate=max(1, len(data.training) // settings.batch_size // 20)))
     with quiet():

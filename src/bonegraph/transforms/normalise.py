@@ -78,9 +78,13 @@ def _joint(skeleton: Skeleton, *names: str) -> int:
 def rotate_to_body(positions: Positions, visible: Visible, skeleton: Skeleton) -> Positions:
     """Turn a clip so that the first body stands along +z and its shoulders lie along +x.
 
-    As 2s-AGCN, MS-G3D and DualHead do: the spine (pelvis to mid spine, or the hips to the neck) of the first person in
-    the first frame becomes the z axis, the line from the right to the left shoulder, made square to it, the x axis.
-    A body whose joints lie on one line or are not seen is left as it is.
+    The spine (pelvis to mid spine, or the hips to the neck) of the first person in the first frame becomes the z axis,
+    the line from the right to the left shoulder, made square to it, the x axis. A body whose joints lie on one line or
+    are not seen is left as it is.
+
+    Departs from the released code of 2s-AGCN, MS-G3D and DualHead:
+        there x points from the left to the right shoulder and is not made square to z; `bonegraph.read.ntu` does
+        where their weights need it.
 
     Raises:
         ValueError: the coordinates are not 3-D, or the skeleton has no shoulders.

@@ -1,48 +1,47 @@
 """The report of a run: one HTML file that opens anywhere, also without a network.
 
-Text and tables are plain HTML; the numbers behind the charts travel as JSON and are drawn by plotly.js, which is inside
-the file. A content security policy lets the browser run these two scripts and nothing else, and load nothing at all:
-even if a name slipped through the escaping, it could not act.
+Text and tables are plain HTML; the numbers behind the charts and films travel as JSON (see `bonegraph.viz.page`).
 """
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
-import json
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
-import numpy as np
-from plotly.offline import get_plotlyjs
-
-from bonegraph.files import write_whole
 from bonegraph.scores import Scores, worst_classes
+from bonegraph.scores.subset import confident_mistakes
+from bonegraph.sequence import Sequence as Recording
+from bonegraph.viz.charts import chart_scripts, plotly_text, short_names
+from bonegraph.viz.curves import Curves, read_curves
+from bonegraph.viz.films import FILM_SCRIPT, FILM_STYLE, film_data, film_element
+from bonegraph.viz.page import facts_section, page, tiles, write_page
 
 _WORST_CLASSES = 10
 _WRONG_CLIPS = 20
-_LONGEST_TICK = 24
 
 
 @dataclass(frozen=True)
-class _Chart:
-    """One chart of the training curves: a title and the columns of metrics.csv drawn in it."""
+class Accuracy:
+    """One of the accuracies of a run, which differ in the epoch whose weights they are measured with.
 
-    title: str
-    columns: tuple[tuple[str, str], ...]  # (column, name in the legend)
-    ticks: str = ""  # d3 format of the vertical axis
-    logarithmic: bool = False
+    Attributes:
+        weights: of which epoch.
+        part: of the split, on which they are measured.
+        share: top-1 in [0, 1].
+        remark: what a reader should know about it.
+    """
+
+    weights: str
+    part: str
+    share: float
+    remark: str = ""
 
 
-_CHARTS = (
-    _Chart("Loss", (("train_loss", "training"), ("val_loss", "validation"))),
-    _Chart("Accuracy", (("train_accuracy", "training"), ("val_accuracy", "validation")), ticks=".0%"),
-    _Chart("Learning rate", (("lr", "learning rate"),), ticks=".1e", logarithmic=True),
-)
+HABIT = "the field's habit: chosen on the test part, not an honest figure"
+"""The remark on the best epoch on test."""
 
 
 def write_report(
@@ -52,6 +51,8 @@ def write_report(
     scores: Scores | None,
     curves: str | Path | None,
     facts: Mapping[str, str],
+    accuracies: Sequence[Accuracy] = (),
+    films: Mapping[str, Recording] = MappingProxyType({}),
 ) -> Path:
     """Write a self-contained HTML report.
 
@@ -59,11 +60,12 @@ def write_report(
         path: file to write, usually ``report.html`` in the run folder; its folder must exist.
         title: heading of the page.
         scores: scores of the evaluated clips; None leaves out everything about accuracy.
-        curves: ``metrics.csv`` with any of the columns epoch, step, lr, train_loss, train_accuracy, val_loss,
-            val_accuracy; cells may be empty and of several rows for an epoch the last number counts. None leaves the
-            curves out.
+        curves: ``metrics.csv``, see `bonegraph.viz.curves.read_curves`. None leaves the curves out. Where it has a
+            column test_accuracy, its highest value joins the accuracies, marked as what it is.
         facts: what a reader needs to repeat the run (recipe, data, split, seed, time, machine, command), shown in the
             given order.
+        accuracies: of the same run with the weights of several epochs.
+        films: recordings of wrong clips by clip id, see `bonegraph.scores.subset.confident_mistakes`.
 
     Returns:
         The path.
@@ -72,101 +74,67 @@ def write_report(
         FileNotFoundError: if the folder of ``path`` or the file ``curves`` does not exist.
         ValueError: if ``curves`` is not a table.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write the report: no folder {path.parent}. Make it first.")
-    page = _page(title, scores, _read_curves(Path(curves)) if curves is not None else None, facts)
-
-    # A path or host name that is not text in any encoding must not cost the whole report.
-    write_whole(path, page.encode("utf-8", errors="xmlcharrefreplace"))
-    return path
-
-
-# --- the page ---------------------------------------------------------------------------------------------------------
-
-
-def _page(title: str, scores: Scores | None, curves: _Curves | None, facts: Mapping[str, str]) -> str:
-    sections = [_headline(scores) if scores is not None else "", _facts(facts)]
+    recorded = read_curves(Path(curves)) if curves is not None else None
+    shown = list(accuracies)
+    if recorded is not None and recorded.best_on_test is not None:
+        epoch, share = recorded.best_on_test
+        shown.append(Accuracy(f"best on test (epoch {epoch})", "test", share, HABIT))
     data: dict[str, object] = {}
-    if curves is not None:
-        sections.append(_curve_section(curves))
-        data["curves"] = curves.charts
+    scripts = chart_scripts(_SCRIPT)
+    sections = [_headline(scores) if scores is not None else "", _accuracy_section(shown), facts_section("Run", facts)]
+    if recorded is not None:
+        sections.append(_curve_section(recorded))
+        data["curves"] = recorded.charts
     if scores is not None and scores.labelled.any():
-        sections += [_confusion_section(scores), _class_section(scores), _wrong_section(scores)]
+        keys = {clip: f"wrong-{at}" for at, clip in enumerate(films)}
+        sections += [_confusion_section(scores), _class_section(scores), _wrong_section(scores, keys)]
         data["classes"] = _class_data(scores)
-    if scores is None and curves is None:
+        if films:
+            data["films"] = {keys[clip]: film_data(recording) for clip, recording in films.items()}
+            scripts.append(FILM_SCRIPT)
+    if scores is None and recorded is None:
         sections.append('<p class="note">This run has neither scores nor training curves yet.</p>')
-
-    # The parser turns \r\n into \n before it hashes a script, so the hash here has to be of the same text.
-    plotly = str(get_plotlyjs()).replace("\r\n", "\n")
-    policy = (
-        f"default-src 'none'; script-src {_fingerprint(plotly)} {_fingerprint(_SCRIPT)}; "
-        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    # "<" is the only character with which JSON text could end its script element.
-    payload = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{escape(title)}</h1>
-<noscript><p class="note">The charts need JavaScript; all tables are readable without it.</p></noscript>
-{"".join(sections)}
-</main>
-<script type="application/json" id="data">{payload}</script>
-<script>{plotly}</script>
-<script>{_SCRIPT}</script>
-</body>
-</html>
-"""
+    write_page(Path(path), page(title, sections, data=data, scripts=scripts, style=_STYLE + FILM_STYLE))
+    return Path(path)
 
 
-def _fingerprint(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+# --- the sections -----------------------------------------------------------------------------------------------------
 
 
 def _headline(scores: Scores) -> str:
     known = int(scores.labelled.sum())
-    tiles = []
+    values = {}
     if known:
-        tiles.append(("Top-1", f"{scores.top(1):.2%}"))
+        values["Top-1"] = f"{scores.top(1):.2%}"
         if len(scores.classes) > 5:
-            tiles.append(("Top-5", f"{scores.top(5):.2%}"))
-        tiles.append(("Mean class", f"{scores.mean_class_accuracy():.2%}"))
-    tiles.append(("Clips", f"{len(scores):,}"))
-    tiles.append(("Classes", f"{len(scores.classes):,}"))
-    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
+            values["Top-5"] = f"{scores.top(5):.2%}"
+        values["Mean class"] = f"{scores.mean_class_accuracy():.2%}"
+    values["Clips"] = f"{len(scores):,}"
+    values["Classes"] = f"{len(scores.classes):,}"
     note = ""
     if known == 0:
         note = f'<p class="note">None of the {len(scores):,} clips has a label, so there is no accuracy to report.</p>'
     elif known < len(scores):
         note = f'<p class="note">Only the {known:,} of {len(scores):,} clips that have a label count.</p>'
-    return f'<dl class="tiles">{cells}</dl>{note}'
+    return tiles(values) + note
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    if not facts:
+def _accuracy_section(accuracies: Sequence[Accuracy]) -> str:
+    if not accuracies:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{escape(str(name))}</th><td>'
-        + (f"<code>{escape(str(value))}</code>" if name.lower() == "command" else escape(str(value)))
-        + "</td></tr>"
-        for name, value in facts.items()
+        f"<tr><td>{escape(one.weights)}</td><td>{escape(one.part)}</td><td class='number'>{one.share:.2%}</td>"
+        f"<td>{escape(one.remark)}</td></tr>"
+        for one in accuracies
     )
-    return f'<section><h2>Run</h2><table class="facts">{rows}</table></section>'
+    return (
+        '<section><h2>Accuracy, by the epoch of the weights</h2><div class="wide"><table><thead><tr><th>Weights</th>'
+        f"<th>Part</th><th class='number'>Top-1</th><th>Remark</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "</section>"
+    )
 
 
-def _curve_section(curves: _Curves) -> str:
+def _curve_section(curves: Curves) -> str:
     if not curves.charts:
         return '<section><h2>Training</h2><p class="note">No epoch has been recorded.</p></section>'
     charts = "".join(f'<div class="chart" id="curve-{number}"></div>' for number in range(len(curves.charts)))
@@ -214,195 +182,84 @@ def _class_section(scores: Scores) -> str:
     )
 
 
-def _wrong_section(scores: Scores) -> str:
-    predicted = scores.predicted
-    wrong = np.flatnonzero(scores.labelled & (predicted != scores.labels))
+def _wrong_section(scores: Scores, films: Mapping[str, str]) -> str:
+    """The surest mistakes, and the films of those that have one (clip id to the key of its data)."""
     heading = "<section><h2>Most confident mistakes</h2>"
-    if not len(wrong):
+    wrong = int((scores.labelled & (scores.predicted != scores.labels)).sum())
+    if not wrong:
         return f"{heading}<p>Every labelled clip is right.</p></section>"
-    confidence = scores.probabilities[wrong, predicted[wrong]]
-    # by confidence, then by id, so that the same scores always give the same page
-    shown = wrong[np.lexsort((scores.ids[wrong], -confidence))][:_WRONG_CLIPS]
+    shown = [_mistake(scores, int(row)) for row in confident_mistakes(scores, _WRONG_CLIPS)]
     cells = "".join(
-        f"<tr><td><code>{escape(str(scores.ids[clip]))}</code></td>"
-        f"<td>{escape(scores.classes[scores.labels[clip]])}</td>"
-        f"<td class='number'>{scores.probabilities[clip, scores.labels[clip]]:.1%}</td>"
-        f"<td>{escape(scores.classes[predicted[clip]])}</td>"
-        f"<td class='number'>{scores.probabilities[clip, predicted[clip]]:.1%}</td></tr>"
-        for clip in shown
+        f"<tr><td><code>{escape(one.clip)}</code></td><td>{escape(one.truth)}</td>"
+        f"<td class='number'>{one.truth_share:.1%}</td><td>{escape(one.answer)}</td>"
+        f"<td class='number'>{one.answer_share:.1%}</td></tr>"
+        for one in shown
+    )
+    canvases = "".join(
+        film_element(films[one.clip], one.clip, f"{one.truth}, taken for {one.answer} ({one.answer_share:.0%})")
+        for one in shown
+        if one.clip in films
     )
     return (
-        f"{heading}<p>{len(shown)} of {len(wrong):,} wrong clips, the surest first: worth watching for wrong labels, "
+        f"{heading}<p>{len(shown)} of {wrong:,} wrong clips, the surest first: worth watching for wrong labels, "
         'bad poses and truly similar actions.</p><div class="wide"><table><thead><tr><th>Clip</th><th>Truth</th>'
         "<th class='number'>Probability</th><th>Answer</th><th class='number'>Probability</th></tr></thead>"
-        f"<tbody>{cells}</tbody></table></div></section>"
+        f"<tbody>{cells}</tbody></table></div>"
+        + (f'<div class="films">{canvases}</div>' if canvases else "")
+        + "</section>"
     )
 
 
-# --- the numbers behind the charts ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Mistake:
+    clip: str
+    truth: str
+    truth_share: float
+    answer: str
+    answer_share: float
+
+
+def _mistake(scores: Scores, row: int) -> _Mistake:
+    truth, answer = int(scores.labels[row]), int(scores.predicted[row])
+    shares = scores.probabilities[row]
+    return _Mistake(
+        clip=str(scores.ids[row]),
+        truth=scores.classes[truth],
+        truth_share=float(shares[truth]),
+        answer=scores.classes[answer],
+        answer_share=float(shares[answer]),
+    )
 
 
 def _class_data(scores: Scores) -> dict[str, object]:
     """Names, short unique axis labels, counts and the mean for the two charts about classes."""
     return {
-        "names": [_plotly_text(name) for name in scores.classes],
-        "ticks": [_plotly_text(tick) for tick in _short_names(scores.classes)],
+        "names": [plotly_text(name) for name in scores.classes],
+        "ticks": [plotly_text(tick) for tick in short_names(scores.classes)],
         "counts": scores.confusion().tolist(),
         "mean": scores.mean_class_accuracy(),
     }
 
 
-def _plotly_text(text: str) -> str:
-    """Plotly reads tags such as <b> and <a> in labels, and draws entities as the characters they name."""
-    return escape(text, quote=False)
-
-
-def _short_names(names: tuple[str, ...]) -> list[str]:
-    """Cut long names for an axis; names that become equal get their number, because an axis joins equal labels."""
-    short = [name if len(name) <= _LONGEST_TICK else name[: _LONGEST_TICK - 1].rstrip() + "…" for name in names]
-    used: set[str] = set()
-    for number, tick in enumerate(short):
-        # ends at the latest when the number makes it unlike every other
-        while tick in used or not tick.strip():
-            tick = f"{tick} #{number}"
-        used.add(tick)
-        short[number] = tick
-    return short
-
-
-@dataclass(frozen=True)
-class _Curves:
-    """Charts that have at least one point, and what had to be left out of them."""
-
-    charts: list[dict[str, object]]
-    notes: list[str]
-
-
-def _read_curves(path: Path) -> _Curves:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no training curves {path}. A run writes them as metrics.csv; give None to leave them out."
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a table of training curves ({error}); expected metrics.csv of a run") from None
-
-    charts: list[dict[str, object]] = []
-    notes: list[str] = []
-    for chart in _CHARTS:
-        lines: list[dict[str, object]] = []
-        for column, name in chart.columns:
-            points, broken = _points(rows, column)
-            if broken:
-                first = min(broken)
-                notes.append(f"{column} is not a finite number in {len(broken)} epochs (first: epoch {first:g}).")
-            if points:
-                lines.append({"name": name, "x": list(points), "y": list(points.values())})
-        if lines:
-            charts.append(
-                {"title": chart.title, "ticks": chart.ticks, "logarithmic": chart.logarithmic, "lines": lines}
-            )
-    return _Curves(charts, notes)
-
-
-def _points(rows: list[dict[str, str]], column: str) -> tuple[dict[float, float], set[float]]:
-    """The last number of each epoch, by epoch, and the epochs whose last value is not a number one can draw."""
-    values: dict[float, float] = {}
-    for number, row in enumerate(rows):
-        cell = row.get(column)
-        if not isinstance(cell, str) or not cell.strip():
-            continue
-        epoch = _number(row.get("epoch"))
-        # without epochs, the rows themselves are the time axis
-        values[epoch if math.isfinite(epoch) else float(number)] = _number(cell)
-    points = {epoch: values[epoch] for epoch in sorted(values) if math.isfinite(values[epoch])}
-    return points, {epoch for epoch, value in values.items() if not math.isfinite(value)}
-
-
-def _number(cell: str | None) -> float:
-    try:
-        return float(cell) if cell is not None else math.nan
-    except ValueError:
-        return math.nan
-
-
 # --- the looks --------------------------------------------------------------------------------------------------------
 
 _STYLE = """
-:root {
-  --page: #f6f7f9; --card: #ffffff; --ink: #1b2330; --soft: #5d6878; --line: #e2e6ec;
-  --first: #8a97a8; --second: #1f6feb; --low: #f1f4f8; --middle: #6ea8fe; --high: #0b3d91;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #0f141b; --card: #171e27; --ink: #e6eaf0; --soft: #98a4b3; --line: #2a3442;
-    --first: #8391a3; --second: #5aa2ff; --low: #1d2632; --middle: #2f6fc4; --high: #b9dcff;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-}
-main { max-width: 1160px; margin: 0 auto; padding: 2rem 1rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1.25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 0 0 .4rem; }
-p { margin: 0 0 .75rem; color: var(--soft); font-size: .9rem; }
-section, .tiles div { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
-section { padding: 1.1rem 1.25rem; margin: 1rem 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .75rem; margin: 0 0 1rem; }
-.tiles div { padding: .8rem 1.1rem; }
-.tiles dt { color: var(--soft); font-size: .85rem; }
-.tiles dd { margin: 0; font-size: 1.6rem; font-weight: 650; font-variant-numeric: tabular-nums; }
-.note { border-left: 3px solid var(--second); padding: .1rem .75rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-top: 1px solid var(--line); }
-tr:first-child > th, .facts tr:first-child > td { border-top: 0; }
-th { color: var(--soft); font-weight: 500; }
-td { overflow-wrap: anywhere; min-width: 6rem; }
-td.number { min-width: 0; overflow-wrap: normal; }
-.facts th { width: 9rem; }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; padding-right: 1.5rem; }
-small { color: var(--soft); }
-code { font: .86em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: .5rem; }
 .chart { height: 280px; min-width: 0; }
-.wide { overflow-x: auto; }
-.tall { max-height: 640px; overflow-y: auto; }
-@media (max-width: 600px) {
-  main { padding: 1rem .6rem 3rem; }
-  section { padding: .9rem .8rem; }
-  .facts th { width: 6rem; }
-}
-@media print { .tall { max-height: none; } section { break-inside: avoid; } }
+.films { margin-top: 1rem; }
 """
 
 _SCRIPT = """
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const css = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-const touch = matchMedia("(pointer: coarse)").matches;
-// On a touch screen a finger scrolls the page; dragging inside a chart would trap it.
-// No tool bar: it would cover the legends, and one of its buttons offers to send the numbers to a server.
-const config = {responsive: true, displayModeBar: false};
-
-function layout(extra) {
-  return Object.assign({
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: touch ? false : "zoom",
-    font: {family: getComputedStyle(document.body).fontFamily, size: 12, color: css("soft")},
-    hoverlabel: {bgcolor: css("card"), bordercolor: css("line"), font: {color: css("ink")}, align: "left"},
-  }, extra);
-}
-const axis = extra => Object.assign(
-  {gridcolor: css("line"), linecolor: css("line"), zeroline: false, automargin: true}, extra);
-
 function drawCurve(chart, number) {
   const alone = chart.lines.length === 1;
   const traces = chart.lines.map((line, at) => ({
     type: "scatter", mode: line.x.length < 40 ? "lines+markers" : "lines", name: line.name, x: line.x, y: line.y,
-    line: {width: 2, color: css(alone || line.name === "validation" ? "second" : "first")}, marker: {size: 4},
+    line: {
+      width: 2, dash: line.name === "test" ? "dot" : "solid",
+      color: css(line.name === "test" ? "ink" : alone || line.name === "validation" ? "second" : "first"),
+    },
+    marker: {size: 4},
   }));
   Plotly.react("curve-" + number, traces, layout({
     title: {text: chart.title, font: {size: 14, color: css("ink")}, x: 0, xanchor: "left",
@@ -460,10 +317,8 @@ function drawClasses(classes) {
   }), config);
 }
 
-function draw() {
+always(() => {
   (data.curves || []).forEach(drawCurve);
   if (data.classes) { drawConfusion(data.classes); drawClasses(data.classes); }
-}
-draw();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+});
 """

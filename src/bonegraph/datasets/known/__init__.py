@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from bonegraph.datasets.known.base import NO_LABEL, KnownSet, Source
+from bonegraph.datasets.known.containers import AnnotationsSet, ArraysSet, CtrGcnSet
+from bonegraph.datasets.known.kinetics import KineticsMotion, KineticsSkeleton
+from bonegraph.datasets.known.msr import MsrAction3d
+from bonegraph.datasets.known.ntu import Ntu60, Ntu120
+from bonegraph.datasets.known.penn import PennAction
 from bonegraph.datasets.known.sbu import Sbu
+from bonegraph.datasets.known.table import TableSet
 from bonegraph.datasets.known.ucla import NwUcla
+from bonegraph.datasets.known.utd import UtdMhad
 from bonegraph.skeleton import nearest
 
 __all__ = ["KNOWN_SETS", "NO_LABEL", "KnownSet", "Source", "known_set"]
 
-KNOWN_SETS: dict[str, type[KnownSet]] = {NwUcla.name: NwUcla, Sbu.name: Sbu}
+KNOWN_SETS: dict[str, type[KnownSet]] = {
+    chosen.name: chosen
+    for chosen in (
+        *(NwUcla, Sbu, UtdMhad, MsrAction3d, PennAction, Ntu60, Ntu120),
+        *(KineticsSkeleton, KineticsMotion),
+        *(ArraysSet, CtrGcnSet, AnnotationsSet, TableSet),
+    )
+}
 """The data sets of files by name; `known_set` also knows ``"synthetic"``, which needs none."""
 
 

@@ -26,12 +26,14 @@ class Source:
         path: its file; None for a clip that is computed.
         label: class number, counted from 0; `NO_LABEL` where the name stands for no class.
         facts: the columns of the index, e.g. ``{"subject": 3, "camera": 1}``; the same ones for every clip of a set.
+        refused: why the clip cannot be used, where that is known before it is read; empty for all others.
     """
 
     id: str
     path: Path | None
     label: int
     facts: dict[str, int | str]
+    refused: str = ""
 
 
 class KnownSet(ABC):
@@ -49,7 +51,8 @@ class KnownSet(ABC):
         where: where to get the files.
         has_confidence: whether the files say how sure each joint is.
 
-    What a data set keeps on an instance are its settings (a seed, say): plain values that its clips depend on.
+    What a data set keeps on an instance are plain values that its clips depend on: its settings (a seed, say), and
+    facts that only its files tell, such as class names, which `find` sets.
     """
 
     name: str
@@ -62,6 +65,10 @@ class KnownSet(ABC):
     citation: str
     where: str
     has_confidence: bool = False
+
+    def settings(self) -> dict[str, object]:
+        """What was set on this very data set, for the card of its store: plain values by name."""
+        return vars(self)
 
     @abstractmethod
     def find(self, folder: str | Path) -> list[Source]:
@@ -81,7 +88,7 @@ class KnownSet(ABC):
         """
 
 
-def files_in(known: KnownSet, folder: Path, pattern: str) -> list[Path]:
+def files_in(known: KnownSet, folder: Path, *patterns: str) -> list[Path]:
     """The files of a data set below a folder, sorted.
 
     Raises:
@@ -89,7 +96,8 @@ def files_in(known: KnownSet, folder: Path, pattern: str) -> list[Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder '{folder}'; get {known.where}, and give that folder.")
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    files = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
     if not files:
-        raise FileNotFoundError(f"'{folder}' holds no {pattern}; get {known.where}, and give that folder.")
+        wanted = " or ".join(patterns)
+        raise FileNotFoundError(f"'{folder}' holds no {wanted}; get {known.where}, and give that folder.")
     return files

@@ -108,7 +108,17 @@ def msr_action3d() -> Settings:
     Expected: see docs/results.md.
     ``bonegraph fit msr-action3d --data DATA --run RUN``
     """
-    return replace(utd_mhad(), recipe="msr-action3d", split="odd-even-557", length=Length("uniform", 40), epochs=60)
+    base = utd_mhad()
+    return replace(
+        base,
+        recipe="msr-action3d",
+        split="odd-even-557",
+        model=stgcn.best("quarter", dropout=0.0),
+        length=Length("uniform", 40),
+        transforms=replace(base.transforms, augment=Augment(rotation=(5, 20, 5), scale=(0.9, 1.1))),
+        epochs=80,
+        batch_size=8,
+    )
 
 
 def penn_action() -> Settings:

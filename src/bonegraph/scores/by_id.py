@@ -1,55 +1,26 @@
 """Scores by clip id: what a model answered for every clip, and the numbers people quote about it.
 
 Every row belongs to a named clip, so scores of two streams, two processes or two machines are joined by id and never
-by position. A file of scores is a plain ``.npz`` with four arrays (``ids``, ``classes``, ``probabilities``,
-``labels``) that numpy reads without pickle.
+by position.
 
 Axes: N clips, K classes.
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bonegraph.files import write_whole
+from bonegraph.scores.archive import KEYS, read_arrays, write_arrays
+from bonegraph.scores.checks import UNKNOWN, as_names, checked_labels, checked_probabilities, refuse_duplicates
+from bonegraph.scores.per_class import ClassScore, class_score
 
-UNKNOWN = -1
-"""The label of a clip whose true class is not known."""
-
-_KEYS = ("ids", "classes", "probabilities", "labels")
-_SUM_TOLERANCE = 1e-3
 # Two processes that score the same clip in half precision differ by less than this; two different models do not.
 _REPEAT_TOLERANCE = 1e-2
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How one class fared.
-
-    Attributes:
-        name: class name.
-        clips: labelled clips of this class.
-        correct: how many of them were predicted as this class.
-        accuracy: ``correct / clips`` in [0, 1]; None where the class has no labelled clip.
-        confused_with: the wrong class predicted most often (the first of equals); None where nothing went wrong.
-        confused_clips: how many clips went to ``confused_with``.
-    """
-
-    name: str
-    clips: int
-    correct: int
-    accuracy: float | None
-    confused_with: str | None
-    confused_clips: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +55,18 @@ class Scores:
 
     def __post_init__(self) -> None:
         """Bring the fields to their fixed types and check them."""
-        ids = _as_names(self.ids, "ids")
-        classes = tuple(_as_names(self.classes, "classes").tolist())
-        _refuse_duplicates(ids, "clip id")
-        _refuse_duplicates(np.asarray(classes, dtype=np.str_), "class name")
+        ids = as_names(self.ids, "ids")
+        classes = tuple(as_names(self.classes, "classes").tolist())
+        refuse_duplicates(ids, "clip id")
+        refuse_duplicates(np.asarray(classes, dtype=np.str_), "class name")
         if not classes:
             raise ValueError("scores need at least 1 class, got 0")
 
         # A frozen dataclass has no other way to keep the checked arrays instead of the given ones.
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "classes", classes)
-        object.__setattr__(self, "probabilities", _checked_probabilities(self.probabilities, ids, len(classes)))
-        object.__setattr__(self, "labels", _checked_labels(self.labels, ids, len(classes)))
+        object.__setattr__(self, "probabilities", checked_probabilities(self.probabilities, ids, len(classes)))
+        object.__setattr__(self, "labels", checked_labels(self.labels, ids, len(classes)))
 
     def __len__(self) -> int:
         """Number of clips N."""
@@ -166,7 +137,7 @@ class Scores:
     def per_class(self) -> list[ClassScore]:
         """One row for each class, in class order."""
         counts = self.confusion()
-        return [_class_score(number, counts[number], self.classes) for number in range(len(self.classes))]
+        return [class_score(number, counts[number], self.classes) for number in range(len(self.classes))]
 
     def take(self, ids: npt.ArrayLike) -> Scores:
         """Pick clips by id, in the order of ``ids``.
@@ -177,7 +148,7 @@ class Scores:
         Raises:
             ValueError: if a clip is not among these scores, or asked for twice.
         """
-        wanted = _as_names(ids, "ids")
+        wanted = as_names(ids, "ids")
         row_of = {name: row for row, name in enumerate(self.ids.tolist())}
         missing = [name for name in wanted.tolist() if name not in row_of]
         if missing:
@@ -265,15 +236,15 @@ class Scores:
         path = Path(path)
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot write scores: no folder {path.parent}. Make it first.")
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            ids=self.ids,
-            classes=np.asarray(self.classes, dtype=np.str_),
-            probabilities=self.probabilities,
-            labels=self.labels,
+        write_arrays(
+            path,
+            {
+                "ids": self.ids,
+                "classes": np.asarray(self.classes, dtype=np.str_),
+                "probabilities": self.probabilities,
+                "labels": self.labels,
+            },
         )
-        write_whole(path, buffer.getvalue())
         return path
 
     @classmethod
@@ -290,12 +261,12 @@ class Scores:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no scores file {path}. Scores are written by 'evaluate' as scores.npz.")
-        arrays = _read_arrays(path)
-        missing = [key for key in _KEYS if key not in arrays]
+        arrays = read_arrays(path)
+        missing = [key for key in KEYS if key not in arrays]
         if missing:
-            raise ValueError(f"{path} is not a scores file: it lacks {', '.join(missing)} (needs {', '.join(_KEYS)})")
+            raise ValueError(f"{path} is not a scores file: it lacks {', '.join(missing)} (needs {', '.join(KEYS)})")
         try:
-            classes = tuple(_as_names(arrays["classes"], "classes").tolist())
+            classes = tuple(as_names(arrays["classes"], "classes").tolist())
             return cls(arrays["ids"], classes, arrays["probabilities"], arrays["labels"])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
@@ -305,129 +276,6 @@ class Scores:
         if not known.any():
             raise ValueError(f"{wanted} needs labelled clips, but 0 of {len(self)} clips have a label")
         return known
-
-
-def format_table(scores: Scores, worst: int = 5) -> str:
-    """Sum scores up in plain text lines.
-
-    Args:
-        scores: scores of any clips, labelled or not.
-        worst: how many of the worst classes to list; classes without a mistake are never listed.
-
-    Returns:
-        Lines joined by newlines: clips, top-1, top-5 (from 6 classes on), mean class accuracy, worst classes.
-    """
-    known = int(scores.labelled.sum())
-    clips = f"{len(scores)}" if known == len(scores) else f"{len(scores)} ({known} labelled)"
-    if known == 0:
-        return f"{'clips':<22}{clips}"
-    lines = [f"{'top-1':<22}{scores.top(1):8.2%}"]
-    if len(scores.classes) > 5:
-        lines.append(f"{'top-5':<22}{scores.top(5):8.2%}")
-    lines.append(f"{'mean class accuracy':<22}{scores.mean_class_accuracy():8.2%}")
-    lines.append(f"{'clips':<22}{clips:>8}")
-    rows = worst_classes(scores, worst)
-    if rows:
-        lines.append("worst classes")
-        width = max(len(row.name) for row in rows)
-        lines += [
-            f"  {row.name:<{width}}  {row.accuracy:8.2%}  {row.correct} of {row.clips}, "
-            f"{row.confused_clips} taken for {row.confused_with}"
-            for row in rows
-        ]
-    return "\n".join(lines)
-
-
-def worst_classes(scores: Scores, count: int) -> list[ClassScore]:
-    """List the classes with the lowest accuracy, lowest first, leaving out those without a mistake.
-
-    Args:
-        scores: scores of labelled clips.
-        count: at most this many.
-    """
-    rows = [row for row in scores.per_class() if row.correct < row.clips]
-    # Of equally bad classes the larger one matters more.
-    return sorted(rows, key=lambda row: (row.correct / row.clips, -row.clips, row.name))[:count]
-
-
-def _class_score(number: int, counts: npt.NDArray[np.int64], classes: tuple[str, ...]) -> ClassScore:
-    clips, correct = int(counts.sum()), int(counts[number])
-    wrong = counts.copy()
-    wrong[number] = 0
-    other = int(wrong.argmax())
-    return ClassScore(
-        name=classes[number],
-        clips=clips,
-        correct=correct,
-        accuracy=correct / clips if clips else None,
-        confused_with=classes[other] if wrong[other] else None,
-        confused_clips=int(wrong[other]),
-    )
-
-
-def _as_names(values: npt.ArrayLike, what: str) -> npt.NDArray[np.str_]:
-    """Fixed-width unicode, one axis; numbers are refused because 7 and "7" would silently become one id."""
-    names = np.asarray(values)
-    if names.ndim != 1:
-        raise ValueError(f"{what} must have 1 axis, got {names.ndim}")
-    # "U" is fixed-width text, "T" numpy's variable-width text, "O" a list of Python objects
-    is_text = names.dtype.kind in "UT" or (names.dtype.kind == "O" and all(isinstance(name, str) for name in names))
-    if names.size and not is_text:
-        raise ValueError(f"{what} must be text, got {names.dtype}")
-    return names.astype(np.str_)
-
-
-def _refuse_duplicates(names: npt.NDArray[np.str_], what: str) -> None:
-    values, counts = np.unique(names, return_counts=True)
-    if (counts > 1).any():
-        at = int((counts > 1).argmax())
-        raise ValueError(f"each {what} may come once, but {str(values[at])!r} comes {counts[at]} times")
-
-
-def _checked_probabilities(values: npt.ArrayLike, ids: npt.NDArray[np.str_], classes: int) -> npt.NDArray[np.float32]:
-    given = np.asarray(values)
-    if given.shape != (len(ids), classes):
-        raise ValueError(f"probabilities have shape {given.shape}, but {len(ids)} clips and {classes} classes need "
-                         f"{(len(ids), classes)}")  # fmt: skip
-    if given.dtype.kind not in "fiu":
-        raise ValueError(f"probabilities must be real numbers, got {given.dtype}")
-    bad = ~np.isfinite(given)
-    if bad.any():
-        row, column = (int(at[0]) for at in np.nonzero(bad))
-        raise ValueError(
-            f"probabilities must be finite, but clip {str(ids[row])!r} has {given[row, column]} for class {column}"
-        )
-    if (given < 0).any():
-        row, column = (int(at[0]) for at in np.nonzero(given < 0))
-        raise ValueError(
-            f"probabilities must be 0 or more, but clip {str(ids[row])!r} has {given[row, column]:.4g} "
-            f"for class {column}; apply softmax to logits first"
-        )
-    sums = given.sum(axis=1, dtype=np.float64)
-    off = np.abs(sums - 1) > _SUM_TOLERANCE
-    if off.any():
-        row = int(off.argmax())
-        raise ValueError(
-            f"the probabilities of clip {str(ids[row])!r} sum to {sums[row]:.4f}, not to 1 within {_SUM_TOLERANCE}; "
-            "apply softmax to logits first"
-        )
-    return given.astype(np.float32)
-
-
-def _checked_labels(values: npt.ArrayLike, ids: npt.NDArray[np.str_], classes: int) -> npt.NDArray[np.int64]:
-    given = np.asarray(values)
-    if given.shape != ids.shape:
-        raise ValueError(f"labels have shape {given.shape}, but {len(ids)} clips need {ids.shape}")
-    if given.size and given.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers, got {given.dtype}")
-    bad = (given < UNKNOWN) | (given >= classes)
-    if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"clip {str(ids[row])!r} has label {given[row]}, but {classes} classes allow 0 to {classes - 1} "
-            "(-1 for unknown)"
-        )
-    return given.astype(np.int64)
 
 
 def _first_of(scores: Sequence[Scores], verb: str) -> Scores:
@@ -455,27 +303,3 @@ def _refuse_other_labels(first: Scores, other: Scores, verb: str) -> None:
             f"cannot {verb}: clip {str(first.ids[at])!r} has label {first.labels[at]} in one "
             f"and {other.labels[at]} in another"
         )
-
-
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The known arrays of a zip of ``.npy`` files, without ever unpickling."""
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, not an archive of arrays")
-            with archive:
-                return {key: archive[key] for key in _KEYS if key in archive}
-    except (
-        # what numpy and zipfile raise on files that are cut short, damaged or something else altogether
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        MemoryError,
-        OverflowError,
-    ) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{path} is not a whole scores file ({reason}). Write it again with 'evaluate'.") from None

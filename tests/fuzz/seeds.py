@@ -1,0 +1,148 @@
+"""What is damaged: a few small good files of every kind that the package reads, and how each is read.
+
+A new file format needs an entry in `FORMAT_SEEDS`; a test says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bonegraph.datasets.known import known_set
+from bonegraph.datasets.store import Store
+from bonegraph.models.checkpoint import load_checkpoint
+from bonegraph.read import FORMATS
+from bonegraph.read.pickles import load_pickle
+from bonegraph.scores.files import read_scores
+from bonegraph.scores.order import read_order
+from bonegraph.sequence import Sequence
+from bonegraph.skeleton import Skeleton
+
+from . import containers, kept, recordings
+from .mutate import Change, binary, in_mat, in_npy, in_safetensors, in_zip, text
+
+Seeds = Callable[[], list[bytes]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of file.
+
+    Attributes:
+        name: of the target.
+        file: name of the file; some readers go by it.
+        open: reads the file and whatever follows from it; raises where it is refused.
+        seeds: good files.
+        change: how they are damaged.
+        others: files that lie beside it, by name.
+    """
+
+    name: str
+    file: str
+    open: Callable[[Path], object]
+    seeds: Seeds
+    change: Change
+    others: Callable[[], dict[str, bytes]] = lambda: {}
+
+    def place(self, folder: Path) -> None:
+        """Make a folder ready for the file."""
+        for name, content in {**self.others(), self.file: b""}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+
+FORMAT_SEEDS: dict[str, tuple[str, Seeds, Change]] = {
+    "nw-ucla": ("a01_s01_e01_v01.json", recordings.ucla, text),
+    "sbu": ("skeleton_pos.txt", recordings.sbu, text),
+    "utd-mhad": ("a1_s1_t1_skeleton.mat", recordings.utd, in_mat),
+    "msr-action3d": ("a01_s01_e01_skeleton3D.txt", recordings.msr, text),
+    "penn-action": ("0001.mat", recordings.penn, in_mat),
+    "ntu": ("S001C001P001R001A001.skeleton", recordings.ntu, text),
+    "kinetics-skeleton": ("clip.json", recordings.kinetics, text),
+    "csv": ("clip.csv", recordings.tables, text),
+    "npy": ("clip.npy", recordings.arrays, in_npy),
+}
+"""For each format of `bonegraph.read.FORMATS`: a file name, good files and how to damage them."""
+
+
+def recording(read: Callable[[Path], Sequence], path: Path) -> None:
+    """Read a recording, which must be what it says it is."""
+    sequence = read(path)
+    assert isinstance(sequence, Sequence)
+    assert sequence.positions.dtype == np.float32
+    assert sequence.present.dtype == np.bool_
+    assert sequence.visible.shape == sequence.positions.shape[:3]
+    assert sequence.num_people >= 1
+
+
+def whole_set(name: str, path: Path) -> None:
+    """Find and read the clips of a known data set."""
+    known = known_set(name)
+    for source in known.find(path.parent):
+        if not source.refused and 0 <= source.label < len(known.classes):
+            recording(lambda _, source=source: known.read(source), path)  # type: ignore[misc]
+
+
+def open_store(path: Path) -> None:
+    """Open a store and read every clip, part and column."""
+    opened = Store.open(path.parent)
+    for clip in range(len(opened)):
+        opened.sequence(clip)
+        opened.gather([clip], np.array([[0, -1, int(opened.frames[clip]) - 1]]), 2)
+    for name, split in opened.splits.items():
+        for part in split.parts:
+            opened.part(name, part)
+
+
+def nothing() -> dict[str, bytes]:
+    """No other files."""
+    return {}
+
+
+SETS: tuple[tuple[str, str, Seeds, Change, Callable[[], dict[str, bytes]]], ...] = (
+    ("penn-action", "0001.mat", recordings.penn, in_mat, nothing),
+    ("arrays", "train_data_joint.npy", containers.padded_data, in_npy, containers.padded),
+    ("arrays labels", "train_label.pkl", containers.padded_labels, binary, containers.padded),
+    ("ctrgcn", "NTU60_CS.npz", containers.ctrgcn, in_zip(in_npy), nothing),
+    ("annotations", "ntu60_3danno.pkl", containers.annotated, binary, nothing),
+    ("table labels", "labels.csv", containers.own_labels, text, containers.own),
+    ("kinetics-skeleton labels", "kinetics_train_label.json", containers.kinetics_labels, text, containers.kinetics),
+)
+"""Known data sets, by name and what of them is damaged: file, good files, damage, and the files beside it."""
+
+
+def targets() -> dict[str, Target]:
+    """Everything that is read, by name."""
+    found = [
+        Target(name, file, partial(recording, FORMATS[name].read), seeds, change)
+        for name, (file, seeds, change) in FORMAT_SEEDS.items()
+    ]
+    found += [
+        Target(f"store {name}", name, open_store, lambda name=name: [kept.store()[name]], change, kept.store)  # type: ignore[misc]
+        for name, change in (
+            ("dataset.json", text),
+            ("index.csv", text),
+            ("positions.npy", in_npy),
+            ("present.npy", in_npy),
+            ("confidence.npy", in_npy),
+        )
+    ]
+    found += [
+        Target(f"set {name}", file, partial(whole_set, name.split()[0]), seeds, change, others)
+        for name, file, seeds, change, others in SETS
+    ]
+    found += [
+        Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),
+        Target("checkpoint", "model.safetensors", load_checkpoint, kept.checkpoint, in_safetensors),
+        Target("scores npz", "scores.npz", read_scores, kept.scores, in_zip(in_npy)),
+        Target("scores csv", "scores.csv", read_scores, kept.score_tables, text),
+        Target("scores pickle", "scores.pkl", read_scores, kept.score_pickles, binary),
+        Target("clip ids", "ids.txt", read_order, kept.clip_ids, text),
+        Target("clip ids pickle", "ids.pkl", partial(read_order, part="xsub_val"), kept.clip_id_pickles, binary),
+        Target("pickle", "data.pkl", load_pickle, kept.pickles, binary),
+    ]
+    return {target.name: target for target in found}
