@@ -258,7 +258,7 @@ def test_labels_that_disagree_with_the_ids(clean: Store) -> None:
 
 
 def shift(sequence: Sequence) -> Sequence:
-    return replace(sequence, positions=sequence.positions + np.float32([1, 2, 3]))
+    return replace(sequence, positions=sequence.positions + np.array([1, 2, 3], np.float32))
 
 
 def noise(sequence: Sequence) -> Sequence:
