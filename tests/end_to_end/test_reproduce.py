@@ -51,6 +51,9 @@ def test_rows_of_table_1_differ_in_the_model_alone() -> None:
         ("Spatial, released graph", "spatial-released"),
     ):
         assert models[title] == replace(plain, strategy=strategy)
+    same = replace(plain, normalisation="released")
+    assert models["Spatial, normalised as released"] == same
+    assert models["Spatial, released graph, normalised as released"] == replace(same, strategy="spatial-released")
 
 
 @pytest.mark.parametrize("name", TABLES)
