@@ -125,7 +125,7 @@ TABLES: dict[str, Table] = {
         f"{SOURCE}, Table 1 (Kinetics)",
         (Column("top-1", top1), Column("top-5", top5)),
         ablation,
-        "The rows of ours ask what the error in the released graph costs, normalised as in Eq. 10 and as in the released code.",
+        "Our rows ask what the error in the released graph costs, under Eq. 10 and under the released normalisation.",
     ),
     "table-2": Table(
         "Kinetics-Skeleton", f"{SOURCE}, Table 2", (Column("top-1", top1), Column("top-5", top5)), kinetics
