@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+
+from bonegraph.yaml_files import read_yaml
+
+MOST_JOINTS = 1000
+"""A body with hands and face has some 500; graphs of many more would take forever to measure."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Skeleton:
     def __post_init__(self) -> None:
         count = len(self.joints)
         where = f"skeleton '{self.name}'"
-        if count == 0:
-            raise ValueError(f"{where} has no joints; name at least one.")
+        if not 0 < count <= MOST_JOINTS:
+            raise ValueError(f"{where} has {count or 'no'} joints; name at least one and at most {MOST_JOINTS}.")
         if len(set(self.joints)) != count:
             repeated = next(joint for joint in self.joints if self.joints.count(joint) > 1)
             raise ValueError(f"{where} names the joint '{repeated}' twice; joint names must differ.")
@@ -167,10 +171,7 @@ class Skeleton:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no skeleton file '{path}'; give a YAML file or one of: {', '.join(SKELETONS)}.")
-        try:
-            return cls.from_dict(yaml.safe_load(path.read_text()))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
+        return cls.from_dict(read_yaml(path))
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

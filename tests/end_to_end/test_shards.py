@@ -19,6 +19,7 @@ from bonegraph.datasets.prepare import CLIPS_PER_PART, prepare
 from bonegraph.datasets.shards import Shard, part_file
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.synthetic import Synthetic
+from bonegraph.files import held
 
 from .fakes import write_clip
 from .runs import content
@@ -262,6 +263,17 @@ def test_a_full_disk_leaves_nothing_and_the_same_command_merges(
     assert list(tmp_path.iterdir()) == []
     assert main(arguments) == 0
     assert content(tmp_path / "store") == content(whole)
+
+
+def test_a_killed_merge_and_two_at_once(shards: list[Path], tmp_path: Path, whole: Path) -> None:
+    work = tmp_path / ".store.preparing"
+    (work / "store").mkdir(parents=True)
+    (work / "store" / "positions.npy").write_bytes(b"half")  # what a kill leaves behind
+    (work / "files.txt").write_text("merge of something")
+    with held(work, "somebody else"), pytest.raises(BlockingIOError, match="another run is preparing '.*store'; wait"):
+        merge(tmp_path / "store", shards, progress=False)
+    assert content(merge(tmp_path / "store", shards, progress=False).folder) == content(whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
 def test_the_commands(recordings: Path, tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bonegraph.datasets.known import known_set
+from bonegraph.datasets.known import KnownSet
+from bonegraph.datasets.known.containers import AnnotationsSet, ArraysSet, CtrGcnSet
+from bonegraph.datasets.known.kinetics import KineticsSkeleton
+from bonegraph.datasets.known.ntu import Ntu60
+from bonegraph.datasets.known.penn import PennAction
+from bonegraph.datasets.known.table import TableSet
 from bonegraph.datasets.store import Store
 from bonegraph.models.checkpoint import load_checkpoint
 from bonegraph.read import FORMATS
@@ -79,9 +84,9 @@ def recording(read: Callable[[Path], Sequence], path: Path) -> None:
     assert sequence.num_people >= 1
 
 
-def whole_set(name: str, path: Path) -> None:
+def whole_set(make: Callable[[], KnownSet], path: Path) -> None:
     """Find and read the clips of a known data set."""
-    known = known_set(name)
+    known = make()
     for source in known.find(path.parent):
         if not source.refused and 0 <= source.label < len(known.classes):
             recording(lambda _, source=source: known.read(source), path)  # type: ignore[misc]
@@ -103,16 +108,23 @@ def nothing() -> dict[str, bytes]:
     return {}
 
 
-SETS: tuple[tuple[str, str, Seeds, Change, Callable[[], dict[str, bytes]]], ...] = (
-    ("penn-action", "0001.mat", recordings.penn, in_mat, nothing),
-    ("arrays", "train_data_joint.npy", containers.padded_data, in_npy, containers.padded),
-    ("arrays labels", "train_label.pkl", containers.padded_labels, binary, containers.padded),
-    ("ctrgcn", "NTU60_CS.npz", containers.ctrgcn, in_zip(in_npy), nothing),
-    ("annotations", "ntu60_3danno.pkl", containers.annotated, binary, nothing),
-    ("table labels", "labels.csv", containers.own_labels, text, containers.own),
-    ("kinetics-skeleton labels", "kinetics_train_label.json", containers.kinetics_labels, text, containers.kinetics),
-)
-"""Known data sets, by name and what of them is damaged: file, good files, damage, and the files beside it."""
+NTU = ("S001C001P001R001A001.skeleton", recordings.ntu, text, nothing)
+SETS: dict[str, tuple[Callable[[], KnownSet], str, Seeds, Change, Callable[[], dict[str, bytes]]]] = {
+    "ntu60 as ST-GCN": (partial(Ntu60, "released-stgcn"), *NTU),
+    "ntu60 as MS-G3D": (partial(Ntu60, "released-msg3d"), *NTU),
+    "ntu60 as CTR-GCN": (partial(Ntu60, "released-ctrgcn"), *NTU),
+    "penn-action": (PennAction, "0001.mat", recordings.penn, in_mat, nothing),
+    "arrays": (ArraysSet, "train_data_joint.npy", containers.padded_data, in_npy, containers.padded),
+    "arrays labels": (ArraysSet, "train_label.pkl", containers.padded_labels, binary, containers.padded),
+    "ctrgcn": (CtrGcnSet, "NTU60_CS.npz", containers.ctrgcn, in_zip(in_npy), nothing),
+    "annotations": (AnnotationsSet, "ntu60_3danno.pkl", containers.annotated, binary, nothing),
+    "table labels": (TableSet, "labels.csv", containers.own_labels, text, containers.own),
+    "kinetics labels": (
+        *(KineticsSkeleton, "kinetics_train_label.json"),
+        *(containers.kinetics_labels, text, containers.kinetics),
+    ),
+}
+"""Known data sets and what of them is damaged: the set, the file, good files, damage, and the files beside it."""
 
 
 def targets() -> dict[str, Target]:
@@ -132,8 +144,8 @@ def targets() -> dict[str, Target]:
         )
     ]
     found += [
-        Target(f"set {name}", file, partial(whole_set, name.split()[0]), seeds, change, others)
-        for name, file, seeds, change, others in SETS
+        Target(f"set {name}", file, partial(whole_set, make), seeds, change, others)
+        for name, (make, file, seeds, change, others) in SETS.items()
     ]
     found += [
         Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),

@@ -54,7 +54,7 @@ def test_nw_ucla_has_few_warnings(nw_ucla: Store, found: Validation) -> None:
     ]
 
 
-@pytest.mark.parametrize(("column", "value"), [("subject", 3), ("subject", 8), ("camera", 2)])
+@pytest.mark.parametrize(("column", "value"), [("subject", 3), ("camera", 2)])
 def test_shifted_labels_of_nw_ucla_are_found(nw_ucla: Store, column: str, value: int) -> None:
     wrong = nw_ucla.column(column) == value
     ids = np.array([f"clip {number}" for number in range(len(nw_ucla))])  # their ids would tell at once

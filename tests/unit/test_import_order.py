@@ -9,7 +9,7 @@ import pytest
 import bonegraph
 
 ORDER = (
-    ("allocator", "files", "plain", "seeding", "skeleton"),
+    ("allocator", "files", "plain", "seeding", "skeleton", "yaml_files"),
     ("graph",),
     ("sequence",),
     ("sample",),

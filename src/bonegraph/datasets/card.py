@@ -18,6 +18,10 @@ from bonegraph.skeleton import Skeleton, nearest
 FORMAT = "bonegraph store 1"
 LEADING = ("id", "label")
 TRAILING = ("first_row", "frames", "people")
+LONGEST_LINE = 1000
+"""Bytes of a line of the index. Texts lie in arrays as wide as the longest."""
+LONGEST_TEXT = 200
+"""Characters of an id or of a fact."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Card:
             )
         except KeyError as error:
             raise ValueError(f"the field {error} is missing; prepare it again") from None
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"a field is wrong ({error}); prepare it again") from None
 
 
@@ -129,6 +133,8 @@ def read_card(folder: Path) -> Card:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Card.from_dict(data if isinstance(data, dict) else {})
+    except RecursionError:
+        raise ValueError(f"'{path}' cannot be used: it nests too deeply; prepare it again.") from None
     except ValueError as error:
         raise ValueError(f"'{path}' cannot be used: {' '.join(str(error).split())}.") from None
 
@@ -144,11 +150,13 @@ def read_index(folder: Path, card: Card) -> dict[str, NDArray[Any]]:
             lengths = [len(line) for line in file]
         if len(lengths) < 2:
             raise ValueError("it lists no clips")
+        if (longest := max(lengths)) > LONGEST_LINE:
+            raise ValueError(f"line {lengths.index(longest) + 1} has {longest} bytes, the most are {LONGEST_LINE}")
         with path.open(encoding="utf-8", newline="") as file:
             first = next(csv.reader([file.readline()]))
             if first != header:
                 raise ValueError(f"its columns are {first}, but {header} are needed")
-            width = max(lengths)  # no text of the table is longer than its longest line
+            width = longest  # no text of the table is longer than its longest line
             texts = {"id", *(name for name, kind in card.columns.items() if kind == "str")}
             # numpy's reader takes a tenth of the time of the csv module, which would be most of the time to open.
             rows = np.loadtxt(

@@ -28,7 +28,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bonegraph.datasets.card import Card, is_store
+from bonegraph.datasets.card import LONGEST_TEXT, Card, is_store
 from bonegraph.datasets.known import KnownSet, Source
 from bonegraph.datasets.parts import DAMAGED, Loaded, Part, Problem, below, complete, load, read_parts, worker_count
 from bonegraph.datasets.shards import Shard, ShardCard, is_shard, part_file, read_shard_card, write_shard_card
@@ -200,6 +200,9 @@ def _worth_reading(known: KnownSet, sources: list[Source], root: Path | None) ->
             problems.append(Problem(source.id, file, reason))
         elif not source.id or not source.id.isprintable():
             problems.append(Problem(source.id, file, "its name holds characters that cannot be printed; rename it."))
+        elif any(len(str(text)) > LONGEST_TEXT for text in (source.id, *source.facts.values())):
+            reason = f"its name or a fact of it has more than {LONGEST_TEXT} characters; shorten it."
+            problems.append(Problem(source.id[:LONGEST_TEXT], file, reason))
         elif source.id in first:
             reason = f"the id was there before, from '{below(first[source.id], root)}', which is kept."
             problems.append(Problem(source.id, file, reason))

@@ -42,6 +42,8 @@ class Split:
             if not values:
                 raise ValueError(f"part '{part}' of the split over '{self.column}' has no values; name at least one.")
             for value in values:
+                if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                    raise ValueError(f"part '{part}' of the split over '{self.column}' names a number beyond 64 bits.")
                 # 3 and "3" are one value in index.csv.
                 if (other := seen.setdefault(str(value), part)) != part:
                     raise ValueError(

@@ -19,6 +19,7 @@ Axes: N clips, C channels, T frames, V joints, M people.
 from __future__ import annotations
 
 import difflib
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -349,7 +350,7 @@ def _map(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise FileNotFoundError(f"'{path.parent}' has no {path.name}; prepare the data set again.")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, OverflowError, tokenize.TokenError) as error:  # whatever numpy lets out
         reason = " ".join(str(error).split())
         raise ValueError(f"'{path}' is cut off or damaged ({reason}); prepare the data set again.") from None
     if array.dtype != dtype:

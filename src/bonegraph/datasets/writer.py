@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bonegraph.datasets.card import LEADING, TRAILING, Card, is_store
+from bonegraph.datasets.card import LEADING, LONGEST_TEXT, TRAILING, Card, is_store
 from bonegraph.datasets.shards import is_shard
 from bonegraph.sequence import Sequence as Recording
 
@@ -157,6 +157,10 @@ class StoreWriter:
         for row in rows:
             if not row.id or not row.id.isprintable():
                 raise ValueError(f"clip {row.id!r} needs an id of printable characters.")
+            if (longest := max(len(str(text)) for text in (row.id, *row.facts))) > LONGEST_TEXT:
+                raise ValueError(
+                    f"clip '{row.id[:40]}' has a text of {longest} characters; {LONGEST_TEXT} fit."
+                )
             if row.id in self._ids:
                 raise ValueError(f"clip '{row.id}' is there twice; ids must differ.")
             self._ids.add(row.id)

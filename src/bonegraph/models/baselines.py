@@ -119,15 +119,15 @@ class LocalConvolution(nn.Module):
         self.most = int(degrees.max())
         # Edges in the order of their targets; a target with fewer neighbours than the most has empty slots.
         target, source = neighbours.T.nonzero(as_tuple=True)
-        place = torch.arange(len(target)) - (degrees.cumsum(0) - degrees)[target]
-        sources = torch.zeros(joints * self.most, dtype=torch.long)
+        place = torch.arange(len(target), device=target.device) - (degrees.cumsum(0) - degrees)[target]
+        sources = torch.zeros(joints * self.most, dtype=torch.long, device=target.device)
         sources[target * self.most + place] = source
         self.register_buffer("sources", sources, persistent=False)
         self.register_buffer("slots", target * self.most + place, persistent=False)
         self.weight = nn.Parameter(torch.empty(len(target), out_channels, in_channels, kernel))
         with torch.no_grad():  # N(0, 2 / fan-in) with the neighbours that a joint has
             spread = (2 / (degrees[target] * in_channels * kernel)).sqrt()
-            self.weight.normal_().mul_(spread[:, None, None, None])
+            self.weight.normal_().mul_(spread[:, None, None, None].to(self.weight.device))
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over the neighbours of each joint; each joint is a group."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -119,6 +120,8 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
         )
         # The real graph lies among the weights; any distances make one of the right shape.
         distances = np.arange(meaning.skeleton.num_joints, dtype=np.float64)
+        with torch.device("meta"):  # a model without memory: a configuration may ask for any amount of it
+            build(config, meaning.skeleton, len(meaning.classes), distances).load_state_dict(weights, assign=True)
         model = build(config, meaning.skeleton, len(meaning.classes), distances)
         model.load_state_dict(weights)
     except SafetensorError as error:

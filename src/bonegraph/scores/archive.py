@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -46,7 +48,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                 raise ValueError("it holds one array, not an archive of arrays")
             with archive:
                 _refuse_bombs(archive, path.stat().st_size)
-                return {key: archive[key] for key in KEYS if key in archive}
+                return {key: _existing(archive[key]) for key in KEYS if key in archive}
     except (
         # what numpy and zipfile raise on files that are cut short, damaged or something else altogether
         zipfile.BadZipFile,
@@ -57,9 +59,19 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         RuntimeError,
         MemoryError,
         OverflowError,
+        tokenize.TokenError,
     ) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"{path} is not a whole scores file ({reason}). Write it again with 'evaluate'.") from None
+
+
+def _existing(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, if its characters exist."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise ValueError("it holds characters that do not exist")
+    return array
 
 
 def _refuse_bombs(archive: Any, size: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,9 +14,27 @@ SUM_TOLERANCE = 1e-3
 """How far the probabilities of a clip may be from summing to 1."""
 
 
+LONGEST_NAME = 1000
+"""Characters of an id or a class name. Names lie in an array as wide as the longest."""
+
+
+def refuse_long(names: Sequence[str], what: str) -> None:
+    """See that no name makes the array of all names large.
+
+    Raises:
+        ValueError: one is too long.
+    """
+    if (longest := max(map(len, names), default=0)) > LONGEST_NAME:
+        raise ValueError(f"one of the {what} has {longest:,} characters, but {LONGEST_NAME:,} are the most")
+
+
 def as_names(values: npt.ArrayLike, what: str) -> npt.NDArray[np.str_]:
     """Fixed-width unicode, one axis; numbers are refused because 7 and "7" would silently become one id."""
+    if isinstance(values, list | tuple):
+        refuse_long([value for value in values if isinstance(value, str)], what)
     names = np.asarray(values)
+    if names.dtype.kind == "U" and names.itemsize > 4 * LONGEST_NAME:
+        refuse_long(names.reshape(-1).tolist(), what)
     if names.ndim != 1:
         raise ValueError(f"{what} must have 1 axis, got {names.ndim}")
     # "U" is fixed-width text, "T" numpy's variable-width text, "O" a list of Python objects

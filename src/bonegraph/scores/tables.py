@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bonegraph.scores.by_id import Scores
-from bonegraph.scores.checks import UNKNOWN
+from bonegraph.scores.checks import UNKNOWN, as_names
 from bonegraph.scores.logits import as_probabilities
 
 
@@ -54,7 +54,7 @@ def read_table(path: Path) -> tuple[Scores, list[str]]:
                 labels.append(_label(cells[1].strip(), number, at) if labelled else UNKNOWN)
         if not rows:
             raise ValueError("it holds no clips")
-        names = np.array(ids, dtype=np.str_)
+        names = as_names(ids, "ids")
         probabilities, note = as_probabilities(np.stack(rows), names)
         scores = Scores(names, classes, probabilities.astype(np.float32), np.array(labels))
     except (csv.Error, UnicodeDecodeError) as error:

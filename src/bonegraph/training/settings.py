@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from bonegraph.models import stgcn
 from bonegraph.models.registry import config_type, model_name
 from bonegraph.plain import from_plain, to_plain
 from bonegraph.training.schedule import Optimizer
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Transforms
+from bonegraph.yaml_files import read_yaml
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
 
@@ -96,9 +95,8 @@ def read_settings(path: str | Path) -> Settings:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no settings '{path}'; give the config.yaml of a run folder.")
+    plain = read_yaml(path)
     try:
-        return Settings.from_plain(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
+        return Settings.from_plain(plain)
     except ValueError as error:
         raise ValueError(f"'{path}': {error}") from None

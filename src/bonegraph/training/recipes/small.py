@@ -88,16 +88,16 @@ def utd_mhad() -> Settings:
     return Settings(
         recipe="utd-mhad",
         split="odd-even",
-        model=stgcn.best("quarter", dropout=0.1),
+        model=stgcn.best("quarter", dropout=0.0),
         length=Length("uniform", 64),
         transforms=Transforms(
             centre="first",
             scale="body-height",
-            augment=Augment(rotation=(10, 30, 10), scale=(0.9, 1.1), joint_dropout=0.05),
+            augment=Augment(rotation=(5, 20, 5), scale=(0.9, 1.1)),
         ),
         optimizer=Optimizer(lr=0.05, warmup_epochs=2, clip_norm=1.0, label_smoothing=0.1),
-        epochs=50,
-        batch_size=16,
+        epochs=60,
+        batch_size=8,
         precision="bf16-mixed",
     )
 
@@ -108,17 +108,7 @@ def msr_action3d() -> Settings:
     Expected: see docs/results.md.
     ``bonegraph fit msr-action3d --data DATA --run RUN``
     """
-    base = utd_mhad()
-    return replace(
-        base,
-        recipe="msr-action3d",
-        split="odd-even-557",
-        model=stgcn.best("quarter", dropout=0.0),
-        length=Length("uniform", 40),
-        transforms=replace(base.transforms, augment=Augment(rotation=(5, 20, 5), scale=(0.9, 1.1))),
-        epochs=80,
-        batch_size=8,
-    )
+    return replace(utd_mhad(), recipe="msr-action3d", split="odd-even-557", length=Length("uniform", 40), epochs=80)
 
 
 def penn_action() -> Settings:
