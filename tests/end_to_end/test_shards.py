@@ -270,7 +270,7 @@ def test_a_killed_merge_and_two_at_once(shards: list[Path], tmp_path: Path, whol
     (work / "store").mkdir(parents=True)
     (work / "store" / "positions.npy").write_bytes(b"half")  # what a kill leaves behind
     (work / "files.txt").write_text("merge of something")
-    with held(work, "somebody else"), pytest.raises(BlockingIOError, match="another run is preparing '.*store'; wait"):
+    with held(work, "somebody else"), pytest.raises(BlockingIOError, match=r"another run is preparing '.*store'; wait"):
         merge(tmp_path / "store", shards, progress=False)
     assert content(merge(tmp_path / "store", shards, progress=False).folder) == content(whole)
     assert [path.name for path in tmp_path.iterdir()] == ["store"]

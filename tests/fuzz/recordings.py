@@ -49,21 +49,28 @@ def msr() -> list[bytes]:
     return [rows(rng().random((40, 4))), rows(table)]
 
 
+def skeleton_file(*bodies: int) -> bytes:
+    """A ``.skeleton`` file with so many bodies in each frame."""
+    lines = [str(len(bodies))]
+    for count in bodies:
+        lines.append(str(count))
+        for body in range(count):
+            lines += [f"7205759404034320{body} 0 1 0 0 0 1 0.1 -0.2 2", "25"]
+            for joint in (rng().normal(size=(25, 3)) * (1, 3, 1)).round(3) + body:
+                lines.append(" ".join([*map(str, joint), "250.5 200.1 980.2 500.3 0.1 0.9 -0.1 0.2 2"]))
+    return "\r\n".join(lines).encode()
+
+
 @cache
 def ntu() -> list[bytes]:
     """Two frames of two and one bodies, and one frame without anybody between two with."""
+    return [skeleton_file(2, 1), skeleton_file(1, 0, 1)]
 
-    def recording(*bodies: int) -> bytes:
-        lines = [str(len(bodies))]
-        for count in bodies:
-            lines.append(str(count))
-            for body in range(count):
-                lines += [f"7205759404034320{body} 0 1 0 0 0 1 0.1 -0.2 2", "25"]
-                for joint in rng().normal(size=(25, 3)).round(3) + body:
-                    lines.append(" ".join([*map(str, joint), "250.5 200.1 980.2 500.3 0.1 0.9 -0.1 0.2 2"]))
-        return "\r\n".join(lines).encode()
 
-    return [recording(2, 1), recording(1, 0, 1)]
+@cache
+def longer_ntu() -> list[bytes]:
+    """Two bodies for longer than a ghost lasts."""
+    return [skeleton_file(*[2] * 12)]
 
 
 def mat(content: dict[str, Any]) -> list[bytes]:

@@ -108,7 +108,7 @@ def nothing() -> dict[str, bytes]:
     return {}
 
 
-NTU = ("S001C001P001R001A001.skeleton", recordings.ntu, text, nothing)
+NTU = ("S001C001P001R001A001.skeleton", recordings.longer_ntu, text, nothing)
 SETS: dict[str, tuple[Callable[[], KnownSet], str, Seeds, Change, Callable[[], dict[str, bytes]]]] = {
     "ntu60 as ST-GCN": (partial(Ntu60, "released-stgcn"), *NTU),
     "ntu60 as MS-G3D": (partial(Ntu60, "released-msg3d"), *NTU),

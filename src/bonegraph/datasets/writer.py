@@ -158,9 +158,7 @@ class StoreWriter:
             if not row.id or not row.id.isprintable():
                 raise ValueError(f"clip {row.id!r} needs an id of printable characters.")
             if (longest := max(len(str(text)) for text in (row.id, *row.facts))) > LONGEST_TEXT:
-                raise ValueError(
-                    f"clip '{row.id[:40]}' has a text of {longest} characters; {LONGEST_TEXT} fit."
-                )
+                raise ValueError(f"clip '{row.id[:40]}' has a text of {longest} characters; {LONGEST_TEXT} fit.")
             if row.id in self._ids:
                 raise ValueError(f"clip '{row.id}' is there twice; ids must differ.")
             self._ids.add(row.id)
