@@ -151,3 +151,20 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert "bonegraph reproduce stgcn/table-1" in text and all(name in text for name in TABLES)
+
+
+def test_a_table_over_two_splits(store: Path, tmp_path: Path) -> None:
+    """Table 3 asks for X-Sub and X-View, whatever the split of the recipe."""
+    out = tmp_path / "out"
+    command = ["reproduce", "stgcn/table-3", "demo", "--data", str(store), "--out", str(out), "--seeds", "1", *TINY]
+    assert main([*command, "--split", "xboth-val"]) == 0
+    runs = {str(path.parent.relative_to(out)) for path in out.rglob("model.safetensors")}
+    names = ("temporal-conv-kim-and-reiter-2017", "st-gcn")
+    assert runs == {f"{name}/{split}-seed0" for name in names for split in ("xsub", "xview")}
+    own = next(line for line in (out / "table.md").read_text().splitlines() if line.startswith("| ST-GCN |"))
+    cells = [cell.strip() for cell in own.split("|")[2:-1]]
+    assert cells[0::2] == ["81.5", "88.3"]
+    for cell, split in zip(cells[1::2], ("xsub", "xview"), strict=True):
+        scores = Scores.load(out / "st-gcn" / f"{split}-seed0" / "scores.npz")
+        assert sorted(scores.ids) == sorted(Store.open(store).ids[Store.open(store).part(split, "test")])
+        assert cell == f"{100 * scores.top(1):.1f}"

@@ -111,6 +111,11 @@ def test_a_shard_may_be_empty_and_is_no_store(shards: list[Path], recordings: Pa
         prepare(known_set("nw-ucla"), recordings, shards[1], progress=False)
 
 
+def test_opening_a_shard_says_what_to_do(shards: list[Path]) -> None:
+    with pytest.raises(FileNotFoundError, match="one shard of it; join all with 'bonegraph merge' first"):
+        Store.open(shards[0])
+
+
 def test_a_shard_can_be_written_again(copies: list[Path], shards: list[Path], recordings: Path, whole: Path) -> None:
     (copies[1] / part_file(0)).write_bytes(b"half")
     again = prepare(

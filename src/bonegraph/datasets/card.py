@@ -18,6 +18,8 @@ from bonegraph.skeleton import Skeleton, nearest
 FORMAT = "bonegraph store 1"
 LEADING = ("id", "label")
 TRAILING = ("first_row", "frames", "people")
+SHARD = "shard.json"
+"""What a shard has instead of the card, see `bonegraph.datasets.shards`."""
 LONGEST_LINE = 1000
 """Bytes of a line of the index. Texts lie in arrays as wide as the longest."""
 LONGEST_TEXT = 200
@@ -128,6 +130,10 @@ def read_card(folder: Path) -> Card:
     path = folder / "dataset.json"
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder '{folder}'; prepare a data set there first.")
+    if not path.is_file() and (folder / SHARD).is_file():
+        raise FileNotFoundError(
+            f"'{folder}' is not a prepared data set but one shard of it; join all with 'bonegraph merge' first."
+        )
     if not path.is_file():
         raise FileNotFoundError(f"'{folder}' is not a prepared data set (it has no dataset.json); prepare one first.")
     try:

@@ -11,10 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonegraph.datasets.card import Card
+from bonegraph.datasets.card import SHARD, Card
 
 FORMAT = "bonegraph shard 1"
-_FILE = "shard.json"
 
 
 @dataclass(frozen=True, order=True)
@@ -88,7 +87,7 @@ class ShardCard:
 
 def is_shard(folder: Path) -> bool:
     """Whether a folder looks like a finished shard, without opening it."""
-    return (folder / _FILE).is_file()
+    return (folder / SHARD).is_file()
 
 
 def part_file(number: int) -> str:
@@ -98,7 +97,7 @@ def part_file(number: int) -> str:
 
 def write_shard_card(folder: Path, card: ShardCard) -> None:
     """Write ``shard.json``; last of all, because a folder that has it is taken for a finished shard."""
-    (folder / _FILE).write_bytes(card.to_json())
+    (folder / SHARD).write_bytes(card.to_json())
 
 
 def read_shard_card(folder: Path) -> ShardCard:
@@ -108,11 +107,11 @@ def read_shard_card(folder: Path) -> ShardCard:
         FileNotFoundError: there is no such folder, or it is no finished shard.
         ValueError: the file is damaged.
     """
-    path = folder / _FILE
+    path = folder / SHARD
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder '{folder}'; give the shards that 'bonegraph prepare --shard' wrote.")
     if not path.is_file():
-        raise FileNotFoundError(f"'{folder}' is no finished shard (it has no {_FILE}); prepare it with --shard first.")
+        raise FileNotFoundError(f"'{folder}' is no finished shard (it has no {SHARD}); prepare it with --shard first.")
     try:
         data = json.loads(path.read_bytes())
         if not isinstance(data, dict) or data.get("format") != FORMAT:
