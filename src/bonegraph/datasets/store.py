@@ -19,7 +19,6 @@ Axes: N clips, C channels, T frames, V joints, M people.
 from __future__ import annotations
 
 import difflib
-import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bonegraph.datasets.card import Card, read_card, read_index
 from bonegraph.datasets.splits import Split
+from bonegraph.read.arrays import map_npy
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton, nearest
 
@@ -349,14 +349,13 @@ def _map(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"'{path.parent}' has no {path.name}; prepare the data set again.")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError, tokenize.TokenError) as error:  # whatever numpy lets out
+        array = map_npy(path, kinds="fiub")
+    except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"'{path}' is cut off or damaged ({reason}); prepare the data set again.") from None
     if array.dtype != dtype:
         raise ValueError(f"'{path}' holds {array.dtype}, but {dtype} is needed; prepare the data set again.")
-    plain: NDArray[Any] = array.view(np.ndarray)  # indexing the subclass is slow
-    return plain
+    return array
 
 
 def _nearest_id(wanted: str, ids: NDArray[np.str_]) -> str:

@@ -223,8 +223,12 @@ def skeleton_with(joints: int, coordinates: int, *, guess: bool) -> Skeleton:
     return fitting[0]
 
 
-def map_npy(path: Path) -> NDArray[Any]:
+def map_npy(path: Path, kinds: str = "fiu") -> NDArray[Any]:
     """An array of plain numbers from an ``.npy`` file, as a read-only memory map.
+
+    Args:
+        path: the file.
+        kinds: of numbers that may be in it, as numpy abbreviates them.
 
     Raises:
         ValueError: the file is no such array, or shorter than its header says.
@@ -232,7 +236,7 @@ def map_npy(path: Path) -> NDArray[Any]:
     """
     with path.open("rb") as file:
         header = file.read(_LONGEST_HEADER + 12)
-    return map_array(path, check_header(header, path.stat().st_size, path.name))
+    return map_array(path, check_header(header, path.stat().st_size, path.name, kinds))
 
 
 class Header(NamedTuple):
@@ -244,13 +248,14 @@ class Header(NamedTuple):
     start: int
 
 
-def check_header(data: bytes, size: int, name: str) -> Header:
+def check_header(data: bytes, size: int, name: str, kinds: str = "fiu") -> Header:
     """Read the header of an ``.npy`` file and hold it against what there is.
 
     Args:
         data: the file's beginning, at least the header.
         size: bytes of the whole file.
         name: of the file in messages.
+        kinds: of numbers that may be in it.
 
     Raises:
         ValueError: it is none, holds something else than numbers, or declares more of them than there are.
@@ -267,7 +272,7 @@ def check_header(data: bytes, size: int, name: str) -> Header:
             shape, fortran, dtype = read(file)
     except (*_NO_HEADER, tokenize.TokenError):
         raise ValueError(f"'{name}' is no .npy file, or its header is damaged; make it again.") from None
-    if dtype.hasobject or dtype.names is not None or dtype.kind not in "fiu":
+    if dtype.hasobject or dtype.names is not None or dtype.kind not in kinds:
         raise ValueError(f"'{name}' holds {dtype.kind!r} values instead of numbers; save it as a float32 array.")
     start = file.tell()
     if any(length < 1 for length in shape):
