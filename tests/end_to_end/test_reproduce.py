@@ -145,6 +145,23 @@ def test_mistakes_are_one_line(
     assert message in captured.err and len(captured.err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("table-4", "xsub", "needs 30 classes, of which 'synthetic' lacks 30 (first: 'belly dancing')"),
+        ("table-2", "xseb", "has no split 'xseb'; did you mean 'xsub'"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_before_training(
+    name: str, split: str, message: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["reproduce", f"stgcn/{name}", "demo", "--data", str(store), "--out", str(tmp_path / "out")]
+    assert main([*command, "--split", split]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.out == ""
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["reproduce", "--help"])

@@ -139,6 +139,7 @@ TABLES: dict[str, Table] = {
         (Column("mean class", motion_accuracy), Column("mean class, 30-way", motion_accuracy_among)),
         motion,
         "Trained on all 400 classes; in the first column it may answer any of them, in the second one of the 30.",
+        MOTION_CLASSES,
     ),
     "table-5": Table(
         "Fusion with other modalities",

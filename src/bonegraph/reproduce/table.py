@@ -70,6 +70,7 @@ class Table:
         columns: the columns.
         rows: from settings (data, schedule, input) and a width to the rows.
         note: what differs from the paper, one sentence.
+        classes: names of classes that the data must have.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: Callable[[Settings, Width], tuple[Row, ...]]
     note: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def measure(
         for split in dict.fromkeys(column.split or row.settings.split for column in table.columns)
         for number in range(seeds)
     ]
+    for settings in {(job.data, job.split): job for _, job in jobs}.values():
+        _check_data(table, Store.open(settings.data), settings.split)
     trained: dict[tuple[str, str], list[Scores]] = {}
     for number, (row, settings) in enumerate(jobs, start=1):
         say(f"{number} of {len(jobs)}: {row.title}, {settings.split}, seed {settings.seed}")
@@ -169,6 +173,16 @@ def measure(
     return cells
 
 
+def _check_data(table: Table, store: Store, split: str) -> None:
+    """See that a store has what a table asks for, before hours of training."""
+    tested(store, split)
+    if lacking := [name for name in table.classes if name not in store.classes]:
+        raise ValueError(
+            f"{table.title} needs {len(table.classes)} classes, of which '{store.name}' lacks {len(lacking)} (first: "
+            f"'{lacking[0]}'); give another store."
+        )
+
+
 def _on_part(scores: Scores, data: str, split: str, name: str) -> Scores:
     """Scores of a file for those clips of the test part that it has, with their labels and our order of classes."""
     store = Store.open(data)
@@ -180,6 +194,8 @@ def _on_part(scores: Scores, data: str, split: str, name: str) -> Scores:
 
 def tested(store: Store, split: str) -> NDArray[np.int64]:
     """Clips of the part ``test``, or of ``val`` where a split has no other (Kinetics tests on its validation set)."""
+    if split not in store.splits:
+        raise ValueError(f"'{store.name}' has no split '{split}'{nearest(split, store.splits)}.")
     return store.part(split, "test" if "test" in store.splits[split].parts else "val")
 
 
