@@ -129,7 +129,8 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
     except KeyError as error:
         raise ValueError(f"'{path}' is no checkpoint: {error} is missing.") from None
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
-        raise ValueError(f"cannot use the checkpoint '{path}': {error}") from None
+        reason = str(error).partition("\n")[0]  # torch adds its own stack
+        raise ValueError(f"cannot use the checkpoint '{path}': {reason}") from None
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         raise ValueError(f"the weights in '{path}' do not fit its configuration: {' '.join(lines)}") from None

@@ -22,6 +22,7 @@ from bonegraph.files import write_whole
 KEYS = ("ids", "classes", "probabilities", "labels")
 # What deflate can gain at most; a member that claims more is no array of ours, and must not cost its claim in memory.
 _DENSEST = 1100
+_LONGEST_REASON = 200  # characters; zipfile quotes what it found
 
 
 def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
@@ -59,9 +60,10 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         RuntimeError,
         MemoryError,
         OverflowError,
+        SyntaxError,
         tokenize.TokenError,
     ) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON] or type(error).__name__
         raise ValueError(f"{path} is not a whole scores file ({reason}). Write it again with 'evaluate'.") from None
 
 

@@ -87,7 +87,8 @@ def _from_annotations(content: Mapping[Any, Any], part: str) -> ClipOrder:
         raise ValueError("no PYSKL annotations: it needs 'split' and 'annotations'.")
     wanted = _listed(splits.get(part))
     if wanted is None:
-        raise ValueError(f"say which part was scored with --ids_part; it has {', '.join(map(str, splits))}.")
+        names = " ".join(", ".join(map(str, splits)).split())
+        raise ValueError(f"say which part was scored with --ids_part; it has {names}.")
     there = {_text(name) for name in wanted}
     try:
         found = [(_text(one["frame_dir"]), one["label"]) for one in annotations]
