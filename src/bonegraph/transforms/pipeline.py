@@ -34,6 +34,8 @@ class Augment:
     moving: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("rotation", "scale"):  # people write 15 for 15.0
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale must be two factors with 0 < low <= high, got {self.scale}.")
         for name in ("mirror", "joint_dropout"):
