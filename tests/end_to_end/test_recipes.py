@@ -73,7 +73,7 @@ def test_recipe(name: str, tmp_path: Path) -> None:
     scores = score(trained, meaning, store, clips, progress=False)
     assert scores.ids.tolist() == store.ids[clips].tolist()
     assert np.isfinite(scores.probabilities).all()
-    # A clip is scored alike alone and among others, but for what the released code makes of the batch: nothing.
+    # A clip is scored alike alone and among others, whatever padding the others need.
     alone = score(trained, meaning, store, clips[1:2], progress=False)
     np.testing.assert_allclose(alone.probabilities[0], scores.probabilities[1], atol=2e-3)
 
