@@ -183,3 +183,32 @@ def adjacency(
     if strategy == "distance*":
         normalised = normalised[:1] - normalised[1:]
     return normalised.astype(np.float32)
+
+
+def scales(skeleton: Skeleton, num_scales: int, window: int = 1) -> NDArray[np.float32]:
+    """Disentangled scales of MS-G3D (Liu et al., CVPR 2020, Eq. 4), over one frame or a window of frames (Eq. 7).
+
+    Scale 0 is the identity; scale k links the nodes whose hop distance is exactly k, and each node with itself. In a
+    window every joint is linked with itself and its neighbours in all frames of the window, so that nodes of different
+    frames are as far apart as their joints are, but at least one hop.
+
+    Args:
+        skeleton: joints and edges.
+        num_scales: K, the identity among them.
+        window: τ frames; node ``frame * V + joint``.
+
+    Shapes:
+        returns (K, τV, τV) float32, ``[k, source, target]``, symmetric, normalised as D^-1/2 A D^-1/2.
+
+    Raises:
+        ValueError: no scale or no frame.
+    """
+    if num_scales < 1 or window < 1:
+        raise ValueError(f"scales and window must be at least 1, got {num_scales} and {window}.")
+    hops = np.tile(hop_distances(skeleton.num_joints, skeleton.edges), (window, window))
+    frame = np.arange(window).repeat(skeleton.num_joints)
+    hops = np.where(frame[:, None] == frame[None, :], hops, np.maximum(hops, 1))
+    itself = np.eye(len(hops), dtype=bool)
+    linked = np.stack([(hops == k) | itself for k in range(num_scales)]).astype(np.float64)
+    degree = linked.sum(axis=1)
+    return np.asarray(linked / np.sqrt(degree[:, :, None] * degree[:, None, :]), dtype=np.float32)

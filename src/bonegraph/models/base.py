@@ -29,6 +29,11 @@ class People(NamedTuple):
     visible: Bool[Tensor, "r t v"] | None
     num_clips: int
 
+    @property
+    def frames(self) -> Bool[Tensor, "r t"] | None:
+        """Frames in which a person is seen at all, None where nothing is masked."""
+        return None if self.visible is None else self.visible.any(dim=2)
+
 
 class Features(NamedTuple):
     """Feature maps on the graph, before pooling.
@@ -88,6 +93,11 @@ def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
     return functional.max_pool1d(frames[:, None].float(), stride, ceil_mode=True)[:, 0].bool()
 
 
+def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Float[Tensor, "r c t v"]:
+    """Zero the frames that do not count, as the padding at the ends of a clip is."""
+    return x if frames is None else x * frames[:, None, :, None]
+
+
 def pool(features: Features) -> Float[Tensor, "n c"]:
     """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
     maps, owner, frames, count = features
@@ -143,6 +153,37 @@ class InputNorm(nn.BatchNorm1d):
                 running.copy_(torch.where(measured, running + momentum * (new - running), running))
 
 
+def normalise_people(norm: InputNorm, x: Tensor, visible: Tensor | None, people: int) -> People:
+    """Input normalisation, then people as rows.
+
+    Args:
+        norm: over V·C, or over M·V·C where ``people`` says so.
+        x: (N, C, T, V, M).
+        visible: (N, T, V, M) or None.
+        people: 0 for a norm over V·C, which takes any number of people; M for one over M·V·C, as released networks
+            have it, which takes clips of at most M people and fills up with nobody.
+
+    Raises:
+        ValueError: more people than the norm knows.
+    """
+    if not people:
+        found = people_as_rows(x, visible)
+        return found._replace(rows=norm(found.rows, found.visible))
+    if x.shape[4] > people:
+        raise ValueError(
+            f"the input has {x.shape[4]} people, but the network normalises {people}; set people to {people}, or train "
+            "with model.people 0, which takes any number."
+        )
+    missing = people - x.shape[4]
+    x = functional.pad(x, (0, missing))
+    if visible is not None:
+        visible = functional.pad(visible, (0, missing))
+        mask = rearrange(visible, "n t v m -> n t (m v)")
+    joints = x.shape[3]
+    rows = norm(rearrange(x, "n c t v m -> n c t (m v)"), None if visible is None else mask)
+    return people_as_rows(rearrange(rows, "n c t (m v) -> n c t v m", v=joints), visible)
+
+
 class Loss(NamedTuple):
     """What a training step needs: the loss to minimise and the logits, for the accuracy."""
 
@@ -153,7 +194,8 @@ class Loss(NamedTuple):
 class ActionModel(nn.Module):
     """A model that ends in pooling and a linear head.
 
-    Subclasses give `features`; objectives such as the focus losses need nothing but `features` and `head`.
+    Subclasses give `features`, or `branches` where they have several heads; objectives such as the focus losses need
+    nothing but `branches`.
     """
 
     head: nn.Linear
@@ -161,6 +203,12 @@ class ActionModel(nn.Module):
     def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
         """Feature maps before pooling."""
         raise NotImplementedError
+
+    def branches(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> tuple[tuple[Features, nn.Linear], ...]:
+        """Every map that is pooled, with the linear layer that reads it; one for most models."""
+        return ((self.features(x, visible), self.head),)
 
     def forward(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

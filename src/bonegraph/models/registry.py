@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bonegraph.graph import Floats
-from bonegraph.models import baselines, stgcn
+from bonegraph.models import agcn, baselines, ctrgcn, dualhead, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.skeleton import Skeleton, nearest
 
 MODELS: dict[str, tuple[type[ActionModel], type[Any]]] = {
     "stgcn": (stgcn.STGCN, stgcn.Config),
+    "stgcnpp": (stgcnpp.STGCNpp, stgcnpp.Config),
+    "msg3d": (msg3d.MSG3D, msg3d.Config),
+    "dualhead": (dualhead.DualHead, dualhead.Config),
+    "agcn": (agcn.AGCN, agcn.Config),
+    "ctrgcn": (ctrgcn.CTRGCN, ctrgcn.Config),
     "tcn": (baselines.TCN, baselines.TCNConfig),
     "local": (baselines.Local, baselines.LocalConfig),
 }
 """Model name -> (class, configuration)."""
+
+VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
+    "stgcn": {"released": stgcn.released, "paper": stgcn.paper, "best": stgcn.best},
+    "stgcnpp": {"released": stgcnpp.released, "best": stgcnpp.best},
+    "msg3d": {"released": msg3d.released, "best": msg3d.best},
+    "dualhead": {"released": dualhead.released, "paper": dualhead.paper, "best": dualhead.best},
+    "agcn": {"released": agcn.released, "best": agcn.best},
+    "ctrgcn": {"released": ctrgcn.released, "best": ctrgcn.best},
+    "tcn": {"paper": baselines.tcn},
+    "local": {"paper": baselines.local},
+}
+"""Model name -> variant name -> configuration for a width and a number of input channels; the first is the one others
+publish numbers of."""
 
 
 def model_name(config: Any) -> str:

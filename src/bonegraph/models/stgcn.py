@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, Features, InputNorm, People, check_input, every, people_as_rows
+from bonegraph.models.base import ActionModel, Features, InputNorm, People, check_input, every, hide, people_as_rows
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
@@ -232,9 +232,7 @@ class FactorisedUnit(nn.Module):
         return functional.relu(out)
 
 
-def _hide(x: Tensor, frames: Tensor | None) -> Tensor:
-    """Zero the frames that do not count, as the padding at the ends is."""
-    return x if frames is None else x * frames[:, None, :, None]
+_hide = hide
 
 
 class Shortcut(nn.Sequential):
@@ -326,7 +324,7 @@ def run(
 ) -> Features:
     """Units one after the other. A masked frame is zero before every unit, like the padding at the ends."""
     out = x.contiguous(memory_format=torch.channels_last)
-    frames = None if people.visible is None else people.visible.any(dim=2)
+    frames = people.frames
     partial = frames is not None and not bool(frames.all())
     for unit, stride in zip(units, strides, strict=True):
         out = unit(out, *graph, frames=frames if partial else None)
@@ -339,7 +337,7 @@ def run(
 def initialise(model: nn.Module) -> None:
     """Weights N(0, 2 / fan-out) for convolutions, as for any network of ReLUs; biases 0."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -1,0 +1,374 @@
+"""MS-G3D: *Disentangling and Unifying Graph Convolutions for Skeleton-Based Action Recognition*.
+
+Liu, Zhang, Chen, Wang and Ouyang, CVPR 2020. The backbone of DualHead-Net and of STF.
+
+    Eq. 4       disentangled multi-scale aggregation             `bonegraph.graph.scales`, `MultiScaleGCN`
+    Eq. 7       graph of a window of frames                      `bonegraph.graph.scales`, ``window``
+    Eq. 8       G3D, graph convolution over windows              `G3D`
+    Sec. 3.3    learned residual adjacency A_res                 ``residual_graph`` of both
+    Fig. 3 (c)  multi-scale temporal convolution                 `MultiScaleTCN`
+    Fig. 3 (a)  STGC block, factorised path and G3D paths        `Block`
+    Fig. 3 (a)  the network                                      `MSG3D`, `released`, `best`
+
+Axes: N clips, C channels, T frames, V joints, M people, K scales, τ frames of a window, R people as rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bonegraph.graph import Floats, scales
+from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, every, hide, normalise_people
+from bonegraph.models.stgcn import DIVISOR, Shortcut, Width, initialise
+from bonegraph.skeleton import Skeleton
+
+Frames = Bool[Tensor, "r t"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every choice of an MS-G3D.
+
+    Args:
+        in_channels: C of the input.
+        widths: output channels of each block.
+        strides: temporal stride of each block.
+        gcn_scales: K of the factorised path, the identity among them.
+        g3d_scales: K of the G3D paths.
+        windows: τ of each G3D path, odd; none leaves the factorised path alone.
+        window_dilation: frames between two frames of a window.
+        dilations: of the temporal convolutions, one branch each.
+        people: M that the input normalisation counts; 0 normalises all people alike and takes any number.
+
+    Raises:
+        ValueError: numbers that fit no network.
+    """
+
+    in_channels: int = 3
+    widths: tuple[int, ...] = (96, 192, 384)
+    strides: tuple[int, ...] = (1, 2, 2)
+    gcn_scales: int = 13
+    g3d_scales: int = 6
+    windows: tuple[int, ...] = (3, 5)
+    window_dilation: int = 1
+    dilations: tuple[int, ...] = (1, 2, 3, 4)
+    people: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.strides) or not self.widths:
+            raise ValueError(
+                f"widths has {len(self.widths)} blocks but strides has {len(self.strides)}; give one stride per block."
+            )
+        check_paths(self.in_channels, self.widths, self.windows, self.dilations)
+        if min(*self.strides, self.gcn_scales, self.g3d_scales, self.window_dilation) < 1 or self.people < 0:
+            raise ValueError(
+                f"strides {self.strides}, gcn_scales {self.gcn_scales}, g3d_scales {self.g3d_scales} and "
+                f"window_dilation {self.window_dilation} must be at least 1, people {self.people} at least 0."
+            )
+
+
+def check_paths(
+    in_channels: int, widths: tuple[int, ...], windows: tuple[int, ...], dilations: tuple[int, ...]
+) -> None:
+    """See that numbers make the paths of a block.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if min(*widths, in_channels) < 1:
+        raise ValueError(f"widths {widths} and in_channels {in_channels} must be at least 1.")
+    if any(window < 1 or window % 2 == 0 for window in windows):
+        raise ValueError(f"windows must be odd, so that a frame is their centre; got {windows}.")
+    if any(dilation < 1 for dilation in dilations):
+        raise ValueError(f"dilations must be at least 1, got {dilations}.")
+    if min(widths) < len(dilations) + 2:
+        raise ValueError(
+            f"a width of {min(widths)} cannot be shared by {len(dilations) + 2} temporal branches ({len(dilations)} "
+            "dilations, a pooling and a plain one)."
+        )
+
+
+def released(width: Width = "full", in_channels: int = 3, people: int = 2) -> Config:
+    """The network of the authors' code, which is the text's; the input normalisation counts two people."""
+    return Config(in_channels=in_channels, widths=_widths(width), people=people)
+
+
+def best(width: Width = "full", in_channels: int = 3) -> Config:
+    """What we recommend: the same for any number of people."""
+    return Config(in_channels=in_channels, widths=_widths(width))
+
+
+def _widths(width: Width) -> tuple[int, ...]:
+    base = 96 // DIVISOR[width]
+    return base, 2 * base, 4 * base
+
+
+def residual_graph(graph: Tensor) -> nn.Parameter:
+    """A_res of MS-G3D: an adjacency that is learned beside the given one, near zero at first."""
+    return nn.Parameter(torch.empty_like(graph).uniform_(-1e-6, 1e-6))
+
+
+class MultiScaleGCN(nn.Module):
+    """MS-GCN (Eq. 4): ReLU(BN(Σ_k W_k x (A_k + A_res,k))), scale k with hop distance k alone.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        graph: (K, V, V) from `bonegraph.graph.scales`.
+    """
+
+    graph: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, graph: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("graph", graph, persistent=False)
+        self.residual_graph = residual_graph(graph)
+        self.conv = nn.Conv2d(len(graph) * in_channels, out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d t v"]:
+        """Convolve over the joints of each frame."""
+        rows, _, frames, joints = x.shape
+        graph = rearrange(self.graph + self.residual_graph, "k v w -> (w k) v")
+        x = torch.bmm(graph.expand(rows * frames, -1, -1), rearrange(x, "r c t v -> (r t) v c"))
+        x = rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, w=joints)  # a view of channels-last memory
+        return functional.relu(self.norm(self.conv(x)))
+
+
+class MultiScaleTCN(nn.Module):
+    """MS-TCN: a 1x1 convolution for every branch, then one branch per dilation, one max pooling, one plain.
+
+    The branches share the output channels; what is left over goes to the first. The 1x1 convolutions and their batch
+    normalisations are one of each here, which is the same. The residual connection and ReLU follow.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        stride: over the frames.
+        dilations: one branch each.
+        relu: whether a ReLU follows.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, dilations: tuple[int, ...], *, relu: bool = True
+    ) -> None:
+        super().__init__()
+        branches = len(dilations) + 2
+        each = out_channels // branches
+        self.parts = (out_channels - (branches - 1) * each, *(each,) * (branches - 1))
+        self.stride, self.relu = stride, relu
+        self.reduce = nn.Conv2d(in_channels, out_channels, 1)
+        self.reduce_norm = nn.BatchNorm2d(out_channels)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(part, part, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
+            for part, dilation in zip(self.parts, dilations, strict=False)
+        )
+        self.norm = nn.BatchNorm2d(out_channels - each)
+        same = in_channels == out_channels and stride == 1
+        self.residual = nn.Identity() if same else Shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
+        """Convolve over the frames of each joint; those that do not count act like the padding at the ends."""
+        reduced = self.reduce_norm(self.reduce(x))
+        plain = reduced[:, -self.parts[-1] :, :: self.stride]
+        rest = hide(functional.relu(reduced[:, : -self.parts[-1]]), frames)
+        *parts, pooled = torch.split(rest, list(self.parts[:-1]), dim=1)
+        pooled = functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0))
+        outs = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
+        out = torch.cat([self.norm(torch.cat([*outs, pooled], dim=1)), plain], dim=1) + self.residual(x)
+        return functional.relu(out) if self.relu else out
+
+
+class G3D(nn.Module):
+    """One MS-G3D path (Eq. 8): multi-scale graph convolution over windows of τ frames, then the window collapses.
+
+    out[t] = BN(Σ_i O_i ReLU(BN(Σ_k W_k Σ_j x[s t + j] (A_k + A_res,k)[j, i]))): node i of a window gathers from all of
+    its τV nodes, and a (1, τ, 1) convolution O reads the τ frames of the window. The inner width is C, in the first
+    block D.
+
+    Args:
+        in_channels: C.
+        inner: channels within a window.
+        out_channels: D.
+        graph: (K, τV, τV) from `bonegraph.graph.scales`.
+        window: τ.
+        stride: frames between windows.
+        dilation: frames between two frames of a window.
+    """
+
+    graph: Tensor
+
+    def __init__(
+        self, in_channels: int, inner: int, out_channels: int, graph: Tensor, window: int, stride: int, dilation: int
+    ) -> None:
+        super().__init__()
+        self.window, self.stride, self.dilation = window, stride, dilation
+        self.register_buffer("graph", graph, persistent=False)
+        self.residual_graph = residual_graph(graph)
+        self.conv = nn.Conv2d(len(graph) * in_channels, inner, 1)
+        self.norm = nn.BatchNorm2d(inner)
+        self.collapse = nn.Conv3d(inner, out_channels, (1, window, 1))
+        self.collapse_norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
+        """Convolve over windows. The ends are padded with zeros."""
+        rows = len(x)
+        few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
+        inside = functional.relu(self._gather_first(x) if few else self._weight_first(x))
+        flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")
+        out = torch.matmul(flat, rearrange(inside, "b c 1 (i v) -> b (c i) v", i=self.window))
+        assert self.collapse.bias is not None
+        out = rearrange(out, "(r t) d v -> r d t v", r=rows) + self.collapse.bias[:, None, None]
+        normed: Tensor = self.collapse_norm(out.contiguous(memory_format=torch.channels_last))
+        return normed
+
+    def _gather_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
+        """Every window as a graph of its own, b = r s of them, then the weights."""
+        reach, joints = self.dilation * (self.window - 1) // 2, x.shape[3]
+        last = (x.shape[2] - 1) // self.stride * self.stride + 1
+        padded = functional.pad(x, (0, 0, reach, reach))
+        starts = range(0, self.window * self.dilation, self.dilation)
+        taps = [padded[:, :, start : start + last : self.stride] for start in starts]
+        nodes = rearrange(torch.stack(taps, dim=3), "r c t j v -> (r t) c (j v)")
+        graph = rearrange(self.graph + self.residual_graph, "k s q -> (k q) s")
+        nodes = functional.linear(nodes, graph)
+        nodes = rearrange(nodes, "b c (k q) -> b (k c) 1 q", q=self.window * joints)
+        normed: Tensor = self.norm(self.conv(nodes))
+        return normed
+
+    def _weight_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
+        """The weights once a frame, then the windows as a convolution over time with V·K channels.
+
+        The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
+        """
+        subsets, joints = len(self.graph), x.shape[3]
+        rows, _, frames, _ = x.shape
+        weight = rearrange(self.conv.weight, "d (k c) 1 1 -> (d k) c", k=subsets)
+        given = torch.matmul(weight, rearrange(x, "r c t v -> (r t) c v"))
+        given = rearrange(given, "(r t) (d k) v -> r (k v) t d", r=rows, t=frames, k=subsets)
+        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (k v) j 1", v=joints, w=joints)
+        reach = self.dilation * (self.window - 1) // 2
+        out = functional.conv2d(given, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
+        assert self.conv.bias is not None
+        normed: Tensor = self.norm(rearrange(out, "r q t d -> (r t) d 1 q") + self.conv.bias[:, None, None])
+        return normed
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the paths of a block have in common.
+
+    Args:
+        skeleton: joints and edges.
+        gcn_scales: K of the factorised path.
+        g3d_scales: K of the G3D paths.
+        windows: τ of each G3D path.
+        window_dilation: frames between two frames of a window.
+        dilations: of the temporal convolutions.
+    """
+
+    skeleton: Skeleton
+    gcn_scales: int
+    g3d_scales: int
+    windows: tuple[int, ...]
+    window_dilation: int
+    dilations: tuple[int, ...]
+
+
+class Block(nn.Module):
+    """STGC block: a factorised path (MS-GCN, MS-TCN, MS-TCN) beside G3D paths, summed, ReLU, MS-TCN.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        stride: over the frames.
+        paths: scales, windows and dilations.
+        first: whether this is the first block, in which MS-GCN widens to D; elsewhere MS-GCN keeps C and the MS-TCN
+            after it widens.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, paths: Paths, *, first: bool) -> None:
+        super().__init__()
+        self.stride = stride
+        inner = out_channels if first else in_channels
+        graph = torch.from_numpy(scales(paths.skeleton, paths.gcn_scales))
+        self.spatial = MultiScaleGCN(in_channels, inner, graph)
+        self.temporal = MultiScaleTCN(inner, out_channels, stride, paths.dilations)
+        self.temporal_again = MultiScaleTCN(out_channels, out_channels, 1, paths.dilations, relu=False)
+        self.windows = nn.ModuleList(
+            G3D(
+                in_channels,
+                inner,
+                out_channels,
+                torch.from_numpy(scales(paths.skeleton, paths.g3d_scales, window)),
+                window,
+                stride,
+                paths.window_dilation,
+            )
+            for window in paths.windows
+        )
+        self.fusion = MultiScaleTCN(out_channels, out_channels, 1, paths.dilations)
+
+    def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
+        """One block. Frames that do not count are zero already, and zero in what it returns."""
+        after = None if frames is None else every(frames, self.stride)
+        factorised = hide(self.temporal(hide(self.spatial(x), frames), frames), after)
+        out = self.temporal_again(factorised, after)
+        for window in self.windows:
+            out = out + window(x)
+        return hide(self.fusion(hide(functional.relu(out), after), after), after)
+
+
+class MSG3D(ActionModel):
+    """The network: input normalisation, STGC blocks, global pooling, linear head.
+
+    Args:
+        config: `released`, `best` or your own.
+        skeleton: any skeleton.
+        num_classes: at least 1.
+        distances: not used; every model takes them.
+
+    Shapes:
+        (N, C, T, V, M) and visible (N, T, V, M) -> (N, num_classes). Any N and T; any M, or at most ``config.people``.
+
+    Raises:
+        ValueError: the input has other joints or channels than the network, or more people than it normalises.
+
+    In training, batch normalisation inside the blocks counts every frame of a present person, also those that a mask
+    hides; in evaluation hidden frames change nothing.
+    """
+
+    def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        self.config, self.skeleton = config, skeleton
+        paths = Paths(
+            skeleton, config.gcn_scales, config.g3d_scales, config.windows, config.window_dilation, config.dilations
+        )
+        self.input_norm = InputNorm(max(config.people, 1) * skeleton.num_joints, config.in_channels)
+        inputs = (config.in_channels, *config.widths[:-1])
+        self.blocks = nn.ModuleList(
+            Block(before, after, stride, paths, first=index == 0)
+            for index, (before, after, stride) in enumerate(zip(inputs, config.widths, config.strides, strict=True))
+        )
+        self.head = nn.Linear(config.widths[-1], num_classes)
+        initialise(self)
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps after the last block."""
+        check_input(x, self.config.in_channels, self.skeleton)
+        people = normalise_people(self.input_norm, x, visible, self.config.people)
+        out = people.rows.contiguous(memory_format=torch.channels_last)
+        frames = people.frames
+        partial = frames is not None and not bool(frames.all())
+        for block, stride in zip(self.blocks, self.config.strides, strict=True):
+            out = block(out, frames if partial else None)
+            frames = None if frames is None else every(frames, stride)
+        return Features(out, people.owner, frames, people.num_clips)
