@@ -21,7 +21,6 @@ from bonegraph.models.agcn import (
     AdaptiveConvolution,
     Config,
     Similarity,
-    TemporalConvolution,
     Unit,
     aggregate,
     best,
@@ -32,6 +31,7 @@ from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import MODELS, build
 from bonegraph.models.released.load import load_released
+from bonegraph.models.stgcn import TemporalConvolution
 from bonegraph.skeleton import SKELETONS, Skeleton
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Transforms

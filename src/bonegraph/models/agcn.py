@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.graph import Floats, hop_distances
 from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, hide, normalise_people
-from bonegraph.models.stgcn import DIVISOR, Width, check_units, initialise, residual, run
+from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 REDUCTION = 4
@@ -163,22 +163,6 @@ class AdaptiveConvolution(nn.Module):
         weight = rearrange(self.conv.weight, "(k d) c 1 1 -> d (k c) 1 1", k=self.subsets)
         assert self.conv.bias is not None
         return functional.conv2d(near, weight, self.conv.bias.view(self.subsets, self.out_channels).sum(dim=0))
-
-
-class TemporalConvolution(nn.Conv2d):
-    """A Γx1 convolution over frames that keeps the length, or divides it by its stride.
-
-    A kernel of one frame picks its frames before it convolves, as `bonegraph.models.stgcn.Shortcut` does and says why.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
-        self.every = stride if kernel == 1 else 1
-        step = 1 if kernel == 1 else stride
-        super().__init__(in_channels, out_channels, (kernel, 1), (step, 1), (kernel // 2 * dilation, 0), (dilation, 1))
-
-    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
-        """Convolve over the frames of each joint."""
-        return super().forward(x[:, :, :: self.every])
 
 
 class Unit(nn.Module):

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.graph import Floats, hop_distances
 from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, people_as_rows
-from bonegraph.models.stgcn import DIVISOR, Width, check_units, initialise, residual, run
+from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 
@@ -215,7 +215,7 @@ class TCN(_Baseline):
         kernel = config.temporal_kernel
 
         def convolution(before: int, after: int, stride: int) -> nn.Module:
-            return nn.Conv2d(before, after, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False)
+            return TemporalConvolution(before, after, kernel, stride, bias=False)
 
         super().__init__(config, skeleton, num_classes, config.in_channels * skeleton.num_joints, convolution)
 

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.graph import Floats
-from bonegraph.models.agcn import TemporalConvolution, check_people, directed, layout
+from bonegraph.models.agcn import check_people, directed, layout
 from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, hide, normalise_people
-from bonegraph.models.stgcn import Width, check_units, initialise, residual, run
+from bonegraph.models.stgcn import TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 REDUCTION = 8

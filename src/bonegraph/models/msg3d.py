@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.graph import Floats, scales
 from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, every, hide, normalise_people
-from bonegraph.models.stgcn import DIVISOR, Shortcut, Width, initialise
+from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
 from bonegraph.skeleton import Skeleton
 
 Frames = Bool[Tensor, "r t"]
@@ -166,7 +166,7 @@ class MultiScaleTCN(nn.Module):
         self.reduce = nn.Conv2d(in_channels, out_channels, 1)
         self.reduce_norm = nn.BatchNorm2d(out_channels)
         self.convs = nn.ModuleList(
-            nn.Conv2d(part, part, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
+            TemporalConvolution(part, part, 3, stride, dilation)
             for part, dilation in zip(self.parts, dilations, strict=False)
         )
         self.norm = nn.BatchNorm2d(out_channels - each)
@@ -208,7 +208,9 @@ class G3D(nn.Module):
         self, in_channels: int, inner: int, out_channels: int, graph: Tensor, window: int, stride: int, dilation: int
     ) -> None:
         super().__init__()
-        self.window, self.stride, self.dilation = window, stride, dilation
+        self.window, self.dilation = window, dilation
+        # A window of one frame picks its frames first, see `bonegraph.models.stgcn.TemporalConvolution`.
+        self.every, self.stride = (stride, 1) if window == 1 else (1, stride)
         self.register_buffer("graph", graph, persistent=False)
         self.residual_graph = residual_graph(graph)
         self.conv = nn.Conv2d(len(graph) * in_channels, inner, 1)
@@ -218,7 +220,7 @@ class G3D(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over windows. The ends are padded with zeros."""
-        rows = len(x)
+        rows, x = len(x), x[:, :, :: self.every]
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
         inside = functional.relu(self._gather_first(x) if few else self._weight_first(x))
         flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")

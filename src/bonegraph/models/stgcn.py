@@ -159,6 +159,27 @@ class SpatialConvolution(nn.Module):
         return out + bias[:, None, :]
 
 
+class TemporalConvolution(nn.Conv2d):
+    """A Γx1 convolution over frames that keeps the length, or divides it by its stride.
+
+    A kernel of one frame picks its frames before it convolves, which is the same. On two threads, the strided 1x1
+    convolution of oneDNN (torch 2.13, CPU) writes out of bounds in its backward pass for few channels in channels-last
+    memory.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1, *, bias: bool = True
+    ) -> None:
+        self.every = stride if kernel == 1 else 1
+        step = 1 if kernel == 1 else stride
+        padding = kernel // 2 * dilation
+        super().__init__(in_channels, out_channels, (kernel, 1), (step, 1), (padding, 0), (dilation, 1), bias=bias)
+
+    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
+        """Convolve over the frames of each joint."""
+        return super().forward(x[:, :, :: self.every])
+
+
 class JointConvolution(nn.Module):
     """Eq. 5 with the label map of Eq. 7: one 1xΓ convolution with K·Γ weights, then the adjacency.
 
@@ -169,9 +190,7 @@ class JointConvolution(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, subsets: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.subsets = subsets
-        self.conv = nn.Conv2d(
-            in_channels, out_channels * subsets, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False
-        )
+        self.conv = TemporalConvolution(in_channels, out_channels * subsets, kernel, stride, bias=False)
 
     def forward(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r d s w"]:
         """Convolve over joints and frames at once."""
@@ -216,7 +235,7 @@ class FactorisedUnit(nn.Module):
         channels, stride, kernel = config.widths[unit], config.strides[unit], config.temporal_kernel
         self.spatial = SpatialConvolution(in_channels, channels, graph_shape[0])
         self.spatial_norm = nn.BatchNorm2d(channels)
-        self.temporal = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0))
+        self.temporal = TemporalConvolution(channels, channels, kernel, stride)
         self.temporal_norm = nn.BatchNorm2d(channels)
         self.residual = residual(in_channels, channels, stride, unit > 0 or config.first_residual)
         self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
@@ -225,34 +244,22 @@ class FactorisedUnit(nn.Module):
     def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
         """One unit. Frames that do not count, if any, are zero before the temporal convolution."""
         masked = graph if self.edge_importance is None else graph * self.edge_importance
-        out = _hide(functional.relu(self.spatial_norm(self.spatial(x, masked))), frames)
+        out = hide(functional.relu(self.spatial_norm(self.spatial(x, masked))), frames)
         out = self.dropout(self.temporal_norm(self.temporal(out)))
         if self.residual is not None:
             out = out + self.residual(x)
         return functional.relu(out)
 
 
-_hide = hide
-
-
 class Shortcut(nn.Sequential):
     """The residual connection where the shape changes: 1x1 convolution and BN on every ``stride``-th frame.
 
-    The frames are picked before the convolution, which is the same as a strided one. On two threads, the strided 1x1
-    convolution of oneDNN (torch 2.13, CPU) writes out of bounds in its backward pass for few channels in channels-last
-    memory.
+    Shapes:
+        (R, C, T, V) -> (R, D, T / stride, V).
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__(nn.Conv2d(in_channels, channels, 1), nn.BatchNorm2d(channels))
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, C, T, V) -> (R, D, T / stride, V)."""
-        x = x[:, :, :: self.stride]
-        for layer in self:
-            x = layer(x)
-        return x
+        super().__init__(TemporalConvolution(in_channels, channels, 1, stride), nn.BatchNorm2d(channels))
 
 
 def residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
@@ -330,7 +337,7 @@ def run(
         out = unit(out, *graph, frames=frames if partial else None)
         if frames is not None:
             frames = every(frames, stride)
-            out = _hide(out, frames if partial else None)
+            out = hide(out, frames if partial else None)
     return Features(out, people.owner, frames, people.num_clips)
 
 

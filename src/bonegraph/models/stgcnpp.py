@@ -26,6 +26,7 @@ from bonegraph.models.stgcn import (
     DIVISOR,
     Shortcut,
     SpatialConvolution,
+    TemporalConvolution,
     Width,
     check_units,
     initialise,
@@ -136,7 +137,7 @@ class TemporalPart(nn.Module):
         self.reduce = nn.Conv2d(channels, channels - plain, 1)
         self.reduce_norm = nn.BatchNorm2d(channels - plain)
         self.dilated = nn.ModuleList(
-            nn.Conv2d(width, width, (kernel, 1), (stride, 1), (dilation * (kernel // 2), 0), (dilation, 1))
+            TemporalConvolution(width, width, kernel, stride, dilation)
             for width, dilation in zip(self.widths, dilations, strict=False)
         )
         self.pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from itertools import count
 
-import torch
 from torch import Tensor
 
 from bonegraph.models.agcn import Config
@@ -51,27 +50,8 @@ def layer_strides(weights: Weights) -> tuple[int, ...]:
 
 
 def arrange(ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Units counted from 0, and parts that are one weight here side by side.
-
-    A name such as ``conv.weight/0`` is a part; parts follow each other in the order of what stands after the stroke.
-
-    Raises:
-        ValueError: parts of unlike shapes.
-    """
-    parts: dict[str, list[Tensor]] = {}
-    for key in sorted(ours):
-        name = re.sub(r"^units\.(\d+)", lambda unit: f"units.{int(unit[1]) - 1}", key).partition("/")[0]
-        parts.setdefault(name, []).append(ours[key])
-    return {name: _together(name, values) for name, values in parts.items()}
-
-
-def _together(name: str, values: list[Tensor]) -> Tensor:
-    first = values[0]
-    if any(value.shape[1:] != first.shape[1:] or value.ndim != first.ndim for value in values):
-        raise ValueError(f"the parts of '{name}' have unlike shapes: {[tuple(value.shape) for value in values]}.")
-    if len(values) == 1:
-        return first
-    return torch.cat(values) if first.ndim else torch.stack(values).amax(dim=0)  # batches seen: the same for all
+    """Units counted from 0."""
+    return {re.sub(r"^units\.(\d+)", lambda unit: f"units.{int(unit[1]) - 1}", key): ours[key] for key in ours}
 
 
 LAYER = r"l([1-9]\d*)\."
@@ -113,8 +93,8 @@ AGCN = Family(
     names=(
         *COMMON,
         (LAYER + r"gcn1\.PA", r"units.\1.spatial.learned_graph"),
-        (LAYER + r"gcn1\.conv_([ab])\.([0-2])\.(\w+)", r"units.\1.spatial.similarity.embed.\4/\2\3"),
-        (LAYER + r"gcn1\.conv_d\.([0-2])\.(\w+)", r"units.\1.spatial.conv.\3/\2"),
+        (LAYER + r"gcn1\.conv_([ab])\.([0-2])\.(\w+)", r"units.\1.spatial.similarity.embed.\4#\2\3"),
+        (LAYER + r"gcn1\.conv_d\.([0-2])\.(\w+)", r"units.\1.spatial.conv.\3#\2"),
         (LAYER + r"tcn1\.conv\.(\w+)", r"units.\1.temporal.\2"),
         (LAYER + r"tcn1\.bn\.(\w+)", r"units.\1.temporal_norm.\2"),
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -20,7 +22,8 @@ class Family:
         title: paper and code, for people.
         marks: patterns of keys; a file that has a key for each of them is of this family.
         configure: configuration of our network, from the shapes of the weights (any widths, input channels, joints).
-        names: pairs (pattern, replacement); the first pattern that matches a whole key gives our name of it.
+        names: pairs (pattern, replacement); the first pattern that matches a whole key gives our name of it. Names such
+            as ``conv.weight#2`` are parts of one weight of ours, joined in the order of what follows the ``#``.
         head: their key of the last layer's weight (classes first), which tells the number of classes.
         joints: V, from the weights.
         arrange: changes weights that lie otherwise than ours, after the names; None changes nothing.
@@ -42,7 +45,7 @@ class Family:
         """The weights under our names, and the keys that have none.
 
         Raises:
-            ValueError: two keys become one.
+            ValueError: two keys become one, or parts of one weight do not fit together.
         """
         ours: dict[str, Tensor] = {}
         unknown = []
@@ -56,4 +59,24 @@ class Family:
                     break
             else:
                 unknown.append(key)
+        ours = _join_parts(ours)
         return (self.arrange(ours) if self.arrange else ours), unknown
+
+
+def _join_parts(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    joined: dict[str, Tensor] = {}
+    parts: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+    for name, value in weights.items():
+        whole, _, place = name.partition("#")
+        if place:
+            parts[whole][place] = value
+        else:
+            joined[name] = value
+    for whole, found in parts.items():
+        values = [found[place] for place in sorted(found, key=lambda place: (len(place), place))]
+        if len({(value.shape[1:], value.ndim) for value in values}) > 1:
+            shapes = [tuple(value.shape) for value in values]
+            raise ValueError(f"the parts of '{whole}' have unlike shapes: {shapes}.")
+        # a number without axes counts the batches seen, the same in every part
+        joined[whole] = torch.cat(values) if values[0].ndim else torch.stack(values).amax(dim=0)
+    return joined

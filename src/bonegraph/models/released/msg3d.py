@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 
-import torch
 from einops import rearrange
 from torch import Tensor
 
@@ -16,7 +14,7 @@ Names = tuple[tuple[str, str], ...]
 
 
 def tcn_names(theirs: str, ours: str) -> Names:
-    """Names inside a multi-scale temporal convolution. A ``#`` tells which part of a merged tensor of ours it is."""
+    """Names inside a multi-scale temporal convolution, whose branches share tensors here."""
     return (
         (rf"{theirs}\.branches\.(\d+)\.0\.(\w+)", rf"{ours}.reduce.\2#\1"),
         (rf"{theirs}\.branches\.(\d+)\.1\.(\w+)", rf"{ours}.reduce_norm.\2#\1"),
@@ -47,23 +45,13 @@ def block_names(theirs: str, ours: str) -> Names:
 
 
 def arrange(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Join the parts of merged tensors, and turn A_res (K·V targets, V sources) to ``[k, source, target]``."""
-    ours: dict[str, Tensor] = {}
-    parts: defaultdict[str, dict[int, Tensor]] = defaultdict(dict)
-    for name, value in weights.items():
-        whole, _, place = name.partition("#")
-        if place:
-            parts[whole][int(place)] = value
-        elif (
-            name.endswith("residual_graph") and value.dim() == 2 and value.shape[1] and not len(value) % value.shape[1]
-        ):
-            ours[name] = rearrange(value, "(k w) v -> k v w", w=value.shape[1]).contiguous()
-        else:
-            ours[name] = value
-    for name, values in parts.items():
-        in_order = [values[place] for place in sorted(values)]
-        ours[name] = in_order[0] if in_order[0].dim() == 0 else torch.cat(in_order)  # a count of batches is the same
-    return ours
+    """A_res (K·V targets, V sources) becomes ``[k, source, target]``."""
+    return {
+        name: rearrange(value, "(k w) v -> k v w", w=value.shape[1]).contiguous()
+        if name.endswith("residual_graph") and value.dim() == 2 and value.shape[1] and not len(value) % value.shape[1]
+        else value
+        for name, value in weights.items()
+    }
 
 
 def num_scales(residual: Tensor) -> int:

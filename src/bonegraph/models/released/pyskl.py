@@ -6,8 +6,6 @@ MMAction2. A caller may have stripped ``backbone.``.
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import torch
 from torch import Tensor
 
@@ -133,19 +131,6 @@ def _configure_stgcnpp(weights: Weights) -> stgcnpp.Config:
     return config
 
 
-def _join_branches(ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The first convolution and BN of each branch, ``name#branch``, to one of all branches, channels after channels."""
-    joined = {name: value for name, value in ours.items() if "#" not in name}
-    parts: dict[str, dict[int, Tensor]] = defaultdict(dict)
-    for name in ours.keys() - joined.keys():
-        whole, _, branch = name.partition("#")
-        parts[whole][int(branch)] = ours[name]
-    for whole, branches in parts.items():
-        values = [branches[branch] for branch in sorted(branches)]
-        joined[whole] = torch.cat(values) if values[0].ndim else values[0]  # batches counted: the same in each
-    return joined
-
-
 STGCNPP = Family(
     title="ST-GCN++ (Duan et al. 2022): PYSKL and MMAction2",
     marks=(_FIRST + r"gcn\.A", _FIRST + r"gcn\.conv\.weight", _FIRST + r"tcn\.transform\.2\.weight", _HEAD),
@@ -166,5 +151,4 @@ STGCNPP = Family(
     ),
     head=_HEAD.replace("(weight|bias)", "weight"),
     joints=_joints,
-    arrange=_join_branches,
 )
