@@ -23,6 +23,7 @@ from bonegraph.skeleton import Skeleton, nearest
 Strategy = Literal["uniform", "distance", "distance*", "spatial", "spatial-hops", "spatial-released"]
 Normalisation = Literal["subset", "symmetric", "released"]
 Floats = NDArray[np.float64]
+_MOST_ENTRIES = 2**27
 
 
 def hop_distances(num_joints: int, edges: tuple[tuple[int, int], ...]) -> Floats:
@@ -201,10 +202,15 @@ def scales(skeleton: Skeleton, num_scales: int, window: int = 1) -> NDArray[np.f
         returns (K, τV, τV) float32, ``[k, source, target]``, symmetric, normalised as D^-1/2 A D^-1/2.
 
     Raises:
-        ValueError: no scale or no frame.
+        ValueError: no scale or no frame, or so many that the graph takes gigabytes.
     """
     if num_scales < 1 or window < 1:
         raise ValueError(f"scales and window must be at least 1, got {num_scales} and {window}.")
+    if num_scales * (window * skeleton.num_joints) ** 2 > _MOST_ENTRIES:
+        raise ValueError(
+            f"{num_scales} scales over a window of {window} frames and {skeleton.num_joints} joints are a graph of "
+            f"{num_scales * (window * skeleton.num_joints) ** 2:,} entries, more than {_MOST_ENTRIES:,}."
+        )
     hops = np.tile(hop_distances(skeleton.num_joints, skeleton.edges), (window, window))
     frame = np.arange(window).repeat(skeleton.num_joints)
     hops = np.where(frame[:, None] == frame[None, :], hops, np.maximum(hops, 1))

@@ -17,7 +17,7 @@ import yaml
 from bonegraph.__main__ import COMMANDS, main
 from bonegraph.datasets.store import Store
 from bonegraph.scores import Scores
-from bonegraph.training.recipes import RECIPES
+from bonegraph.training.recipes import GROUPS, RECIPES
 from bonegraph.training.settings import Settings, read_settings
 
 from .fakes import write_clip
@@ -248,4 +248,4 @@ def test_module_runs_without_a_warning(tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=240,
     )
-    assert (done.stdout, done.stderr) == (f"{next(iter(RECIPES))}\n", "")
+    assert (done.stdout, done.stderr) == (f"{next(iter(GROUPS))}\n", "")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bonegraph.__main__ import main
 from bonegraph.datasets.card import Card
 from bonegraph.datasets.splits import Split
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import StoreWriter
 from bonegraph.inference.scoring import score
+from bonegraph.models import dualhead, msg3d
 from bonegraph.models.checkpoint import load_checkpoint
+from bonegraph.models.released.preprocessing import OF_FAMILY, PREPROCESSING
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS
-from bonegraph.training.recipes import RECIPES, recipe
+from bonegraph.training.recipes import GROUPS, OLD_NAMES, RECIPES, recipe
 from bonegraph.training.run import fit
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Augment
 
-# Skeleton, coordinates, unit and whether there is a confidence.
+# Where a recipe's data are named in its own name: skeleton, coordinates, unit and whether there is a confidence.
 DATA = {
     "demo": ("ntu25", 3, "m", False),
     "nw-ucla": ("ucla20", 3, "m", False),
@@ -27,14 +34,37 @@ DATA = {
     "utd-mhad": ("utd20", 3, "m", False),
     "msr-action3d": ("msr20", 3, "m", False),
     "penn-action": ("penn13", 2, "px", True),
-    **dict.fromkeys(("ntu-paper", "ntu-released", "ntu-best"), ("ntu25", 3, "m", False)),
-    **dict.fromkeys(("kinetics-paper", "kinetics-released", "kinetics-best"), ("openpose18", 2, "normalised", True)),
+    "ntu60": ("ntu25", 3, "m", False),
+    "ntu120": ("ntu25", 3, "m", False),
+    "kinetics": ("openpose18", 2, "normalised", True),
 }
+
+
+def data_of(name: str) -> tuple[str, int, str, bool]:
+    (data,) = (facts for data, facts in DATA.items() if f"-{data}-" in f"-{name}-")
+    return data
+
+
+def thin(model: Any) -> Any:
+    """The same kind of model with few channels and scales, and a stride."""
+    if isinstance(model, dualhead.Config):
+        return replace(model, widths=(8, 8, 8), gcn_scales=3, g3d_scales=2, windows=(3,), dilations=(1, 2))
+    if isinstance(model, msg3d.Config):
+        few = replace(model, widths=(4, 4), strides=(1, 2), dilations=(1, 2))
+        return replace(few, gcn_scales=3, g3d_scales=2, windows=(3,))
+    return replace(model, widths=(8, 8), strides=(1, 2))
+
+
+def shorter(length: Length) -> Length:
+    """A tenth of the frames of a rule for long clips."""
+    if length.frames <= 100:
+        return replace(length, test_clips=min(length.test_clips, 2))
+    return replace(length, frames=length.frames // 10, test_frames=length.test_frames // 10, fill=length.fill // 10)
 
 
 def small_store(folder: Path, name: str) -> Store:
     """Twelve clips, some of two people, some joints unseen where there is a confidence."""
-    skeleton, coordinates, unit, sure = DATA[name]
+    skeleton, coordinates, unit, sure = data_of(name)
     body, draw = SKELETONS[skeleton], np.random.default_rng(0)
     card = Card(
         name="small",
@@ -65,8 +95,8 @@ def test_recipe(name: str, tmp_path: Path) -> None:
     store = small_store(tmp_path / "store", name)
     settings = recipe(name)
     assert settings.recipe == name
-    model = replace(settings.model, widths=(4, 4), strides=(1, 2))
-    settings = replace(settings, data=str(store.folder), model=model, epochs=1, batch_size=4)
+    length, model = shorter(settings.length), thin(settings.model)
+    settings = replace(settings, data=str(store.folder), length=length, model=model, epochs=1, batch_size=4)
     path = fit(settings, tmp_path / "run", accelerator="cpu", progress=False)
     trained, meaning = load_checkpoint(path)
     clips = store.part(settings.split, "test")
@@ -79,8 +109,71 @@ def test_recipe(name: str, tmp_path: Path) -> None:
 
 
 def test_every_recipe_says_its_command_and_what_to_expect() -> None:
-    assert set(DATA) == set(RECIPES)
     for name, make in RECIPES.items():
         text = make.__doc__ or ""
-        assert "``bonegraph " in text, name
+        assert f"``bonegraph fit {name} " in text or (name == "demo" and "``bonegraph demo``" in text), name
         assert any(word in text for word in ("Expected:", "Paper:", "Not measured by us")), name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_command_of_a_recipe_is_one(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = re.findall(r"``bonegraph (fit .*?)``", RECIPES[name].__doc__ or "")
+    if name != "demo":
+        assert main([*command[0].split(), "--print_config"]) == 0
+        assert capsys.readouterr().out.startswith(f"recipe: {name}\n")
+
+
+def test_older_names_work() -> None:
+    for old, name in OLD_NAMES.items():
+        assert recipe(old) == replace(recipe(name), recipe=old)
+    with pytest.raises(ValueError, match="no recipe 'msg3d-ntu60-relased'; did you mean 'msg3d-ntu60-released'"):
+        recipe("msg3d-ntu60-relased")
+
+
+def test_recipes_are_listed_by_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in GROUPS] == list(GROUPS)
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
+    assert listed == list(RECIPES)
+    assert "  stgcn-ntu60-paper (also ntu-paper)" in lines
+    assert main(["recipes", "sbu"]) == 0
+    text = capsys.readouterr().out
+    assert "  msg3d-sbu\n" in text and "nw-ucla\n" not in text and "  demo" not in text
+    assert main(["recipes", "sub"]) == 2
+    assert "no recipe has 'sub' in its name" in capsys.readouterr().err
+
+
+def test_the_schedules_of_the_papers() -> None:
+    """SPEC of each: epochs, batch, first rate, weight decay, steps."""
+    for name, *expected in (
+        ("agcn-ntu60-released", 50, 64, 0.1, 1e-4, (30, 40)),
+        ("agcn-kinetics-released", 65, 64, 0.1, 1e-4, (45, 55)),
+        ("msg3d-ntu60-released", 50, 32, 0.05, 5e-4, (30, 40)),
+        ("msg3d-ntu120-released", 60, 32, 0.05, 5e-4, (30, 50)),
+        ("msg3d-kinetics-released", 65, 128, 0.1, 3e-4, (45, 55)),
+        ("dualhead-ntu60-paper", 80, 64, 0.1, 5e-4, (40, 60, 80)),
+        ("dualhead-ntu120-released", 80, 64, 0.05, 5e-4, (40, 60, 80)),
+        ("dualhead-kinetics-paper", 80, 128, 0.1, 1e-4, (55, 70)),
+        ("ctrgcn-ntu60-released", 65, 64, 0.1, 4e-4, (35, 55)),
+        ("stgcnpp-ntu60-released", 80, 128, 0.1, 5e-4, ()),
+    ):
+        one = recipe(name)
+        by, how = one.optimizer, "step" if expected[-1] else "cosine"
+        assert [one.epochs, one.batch_size, by.lr, by.weight_decay, by.milestones] == expected, name
+        assert (by.name, by.momentum, by.nesterov, by.schedule, by.factor) == ("sgd", 0.9, True, how, 0.1), name
+
+
+def test_released_recipes_test_like_released_weights() -> None:
+    """In testing, a recipe of the released code sees what public weights of the family see."""
+    for name, make in RECIPES.items():
+        model, _, variant = name.partition("-")
+        if not variant.endswith("-released"):
+            continue
+        settings = make()
+        family = {"stgcnpp": "pyskl-stgcnpp"}.get(model, model)
+        known = PREPROCESSING[OF_FAMILY[family][data_of(name)[0]]]
+        seen = replace(known.transforms, zero_padded=2, confidence=known.scored)
+        assert replace(settings.transforms, augment=Augment()) == seen, name
+        frames = settings.length.test_frames or settings.length.frames
+        assert replace(settings.length, frames=frames, test_frames=0, fill=0) == known.length, name

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 
 from bonegraph.__main__ import main
+from bonegraph.datasets.card import Card
 from bonegraph.datasets.known.kinetics_motion import MOTION_CLASSES
 from bonegraph.datasets.store import Store
-from bonegraph.models import baselines, stgcn
+from bonegraph.datasets.writer import StoreWriter
+from bonegraph.models import baselines, dualhead, msg3d, stgcn
 from bonegraph.reproduce import TABLES, table
 from bonegraph.reproduce.stgcn import ablation, motion_accuracy, motion_accuracy_among
-from bonegraph.reproduce.table import Measured, slug
+from bonegraph.reproduce.table import Measured, size, slug
 from bonegraph.scores import Scores
+from bonegraph.scores.streams import fusions
+from bonegraph.sequence import Sequence
+from bonegraph.skeleton import SKELETONS
 from bonegraph.training.recipes import recipe
+from bonegraph.transforms.streams import STREAMS
 
 TINY = ["--width", "quarter", "--epochs", "1", "--length.frames", "8", "--batch_size", "48", "--progress", "false"]
 
@@ -102,7 +108,9 @@ def test_a_table_goes_on_where_it_stopped(store: Path, tmp_path: Path, capsys: p
     assert main([*command, "--scores", f"{{rgb: {tmp_path / 'rgb.csv'}}}"]) == 0
     printed = capsys.readouterr().out
     assert "1 of 2: ST-GCN, xboth-val, seed 0" in printed and "2 of 2: ST-GCN, xboth-val, seed 1" in printed
-    lines = (out / "table.md").read_text().splitlines()
+    text, note = (out / "stgcn-table-5.md").read_text().rstrip().split("\n\n")
+    assert note == table("stgcn/table-5").note
+    lines = text.splitlines()
     assert lines[0] == "|  | top-1 (paper) | top-1 (ours) |"
     rgb = 100 * (1 - len(range(0, len(clips), 4)) / len(clips))
     rows = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in (line.split("|") for line in lines)}
@@ -110,7 +118,7 @@ def test_a_table_goes_on_where_it_stopped(store: Path, tmp_path: Path, capsys: p
     assert rows["Flow TSN"] == ["51.0", ""] and rows["RGB + Flow"] == ["71.1", ""]  # no file was given
     assert "±" in rows["ST-GCN"][1] and rows["RGB + ST-GCN"][0] == "71.2"
     assert float(rows["RGB + ST-GCN"][1].split(" ")[0]) >= rgb - 15
-    page = (out / "table.html").read_text()
+    page = (out / "stgcn-table-5.html").read_text()
     assert "RGB + ST-GCN" in page and "seeds" in page and "0 to 1" in page
 
     weights = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
@@ -178,10 +186,125 @@ def test_a_table_over_two_splits(store: Path, tmp_path: Path) -> None:
     runs = {str(path.parent.relative_to(out)) for path in out.rglob("model.safetensors")}
     names = ("temporal-conv-kim-and-reiter-2017", "st-gcn")
     assert runs == {f"{name}/{split}-seed0" for name in names for split in ("xsub", "xview")}
-    own = next(line for line in (out / "table.md").read_text().splitlines() if line.startswith("| ST-GCN |"))
+    own = next(line for line in (out / "stgcn-table-3.md").read_text().splitlines() if line.startswith("| ST-GCN |"))
     cells = [cell.strip() for cell in own.split("|")[2:-1]]
     assert cells[0::2] == ["81.5", "88.3"]
     for cell, split in zip(cells[1::2], ("xsub", "xview"), strict=True):
         scores = Scores.load(out / "st-gcn" / f"{split}-seed0" / "scores.npz")
         assert sorted(scores.ids) == sorted(Store.open(store).ids[Store.open(store).part(split, "test")])
         assert cell == f"{100 * scores.top(1):.1f}"
+
+
+def test_rows_of_dualhead_differ_in_the_model_alone() -> None:
+    settings = replace(recipe("nw-ucla"), data="somewhere")
+    full = dualhead.best("half")
+    found: dict[str, object] = {}
+    for name in ("table-4", "table-5", "table-6", "table-7", "table-8"):
+        for row in table(f"dualhead/{name}").rows(settings, "half"):
+            assert row.settings is not None and replace(row.settings, model=None) == replace(settings, model=None)
+            # A run is one training: rows that share a folder have the same model, others have another.
+            assert found.setdefault(row.folder, row.settings.model) == row.settings.model
+    assert len(set(found.values())) == len(found)
+    assert found == {
+        "msg3d-joint": msg3d.best("half"),
+        "no-attention-joint": replace(full, temporal_attention="none", spatial_attention="none"),
+        "temporal-attention-joint": replace(full, spatial_attention="none"),
+        "dual-head-joint": full,
+        "fine-channels-all-joint": replace(full, fine_reduction=1),
+        "fine-channels-quarter-joint": replace(full, fine_reduction=4),
+        "coarse-g3d-none-joint": replace(full, coarse_windows=()),
+        "coarse-g3d-two-joint": replace(full, coarse_windows=(3, 5)),
+        "coarse-frames-all-joint": replace(full, subsample=1),
+        "coarse-frames-quarter-joint": replace(full, subsample=4),
+        "temporal-attention-self-joint": replace(full, temporal_attention="self"),
+        "spatial-attention-self-joint": replace(full, spatial_attention="self"),
+    }
+
+
+def test_dualhead_takes_the_variant_of_the_recipe() -> None:
+    released = replace(recipe("demo"), model=dualhead.released("quarter"))
+    base, *_, full = table("dualhead/table-4").rows(released, "full")
+    assert base.settings is not None and base.settings.model == msg3d.released()
+    assert full.settings is not None and full.settings.model == dualhead.released()
+
+
+@pytest.mark.parametrize("name", ["table-1", "table-2", "table-3"])
+def test_dualhead_trains_every_stream_once(name: str) -> None:
+    rows = table(f"dualhead/{name}").rows(recipe("demo"), "quarter")
+    trained = {row.title: row.settings for row in rows if row.settings is not None}
+    assert {title: one.transforms.stream for title, one in trained.items()} == {
+        "Js DualHead-Net": "joint",
+        "Bs DualHead-Net": "bone",
+        "Jm DualHead-Net": "joint-motion",
+        "Bm DualHead-Net": "bone-motion",
+    }
+    assert {one.model for one in trained.values()} == {dualhead.best("quarter")}
+    assert {row.folder for row in rows if row.settings is not None} == {f"dual-head-{stream}" for stream in STREAMS}
+    assert {row.title for row in rows if row.ours} == {"Jm DualHead-Net", "Bm DualHead-Net"}
+    assert {row.title: row.fused for row in rows if row.fused} == {
+        "2s DualHead-Net": ("Js DualHead-Net", "Bs DualHead-Net"),
+        "4s DualHead-Net": tuple(trained),
+    }
+
+
+def test_parameters_of_the_papers_tables(tmp_path: Path) -> None:
+    """The counts of NTU RGB+D 60: 25 joints, 60 classes, two people in the input normalisation."""
+    card = Card("counts", SKELETONS["ntu25"], "m", 30.0, tuple(f"action {number}" for number in range(60)))
+    with StoreWriter(tmp_path / "store", card) as writer:
+        everyone = np.ones((2, 1), bool)
+        sequence = Sequence(np.zeros((2, 1, 25, 3), np.float32), everyone, SKELETONS["ntu25"], 30.0, "m")
+        writer.append("clip", 0, {}, sequence)
+        writer.finish()
+    settings = replace(recipe("demo"), data=str(tmp_path / "store"), model=dualhead.paper())
+    counts = {
+        row.title: size(row.settings).parameters
+        for name in ("table-4", "table-5", "table-6")
+        for row in table(f"dualhead/{name}").rows(settings, "full")
+        if row.settings is not None
+    }
+    assert counts["Baseline (MS-G3D)"] == 3_194_595
+    assert counts["Dual head, TA, SA"] == counts["1 G3D"] == 3_015_253
+    assert counts["No reduction"] == 4_874_197 and counts["Reduce channels to 1/4"] == 2_543_701
+    assert counts["w/o G3D (factorised)"] == 2_392_201 and counts["2 G3D"] == 3_942_625
+    for name in ("table-4", "table-5", "table-6"):  # the paper's own figures
+        for row in table(f"dualhead/{name}").rows(settings, "full"):
+            assert row.paper[0] == round(counts[row.title] / 1e6, 1)
+
+
+def test_tables_share_their_runs(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables 5 and 8 in one folder: what both need is trained once."""
+    out = tmp_path / "out"
+    command = ["demo", "--data", str(store), "--out", str(out), "--seeds", "1", "--split", "xboth-val", *TINY]
+    assert main(["reproduce", "dualhead/table-5", *command]) == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    names = ("msg3d", "fine-channels-all", "dual-head", "fine-channels-quarter")
+    assert {str(path.parent.relative_to(out)) for path in before} == {f"{name}-joint/xboth-val-seed0" for name in names}
+    lines = (out / "dualhead-table-5.md").read_text().splitlines()
+    assert lines[0] == "|  | parameters (paper) | parameters (ours) | top-1 (paper) | top-1 (ours) |"
+    assert any(line.startswith("| Reduce channels to 1/4† | 2.5 M | ") and "| 89.7 |" in line for line in lines)
+    assert lines[-1].startswith("† ") and "87.4" in lines[-1]
+    assert "87.4" in (out / "dualhead-table-5.html").read_text()
+    capsys.readouterr()
+
+    assert main(["reproduce", "dualhead/table-8", *command]) == 0
+    assert "3 of 3: Spatial attention, self learned" in capsys.readouterr().out  # four rows, two of them the same
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    assert {path: after[path] for path in before} == before and len(after) == len(before) + 2
+    assert (out / "dualhead-table-5.md").is_file() and (out / "dualhead-table-8.md").is_file()
+    scores = Scores.load(out / "dual-head-joint" / "xboth-val-seed0" / "scores.npz")
+    text = (out / "dualhead-table-8.md").read_text()
+    assert text.count(f"attention, cross head | 90.3 | {100 * scores.top(1):.1f} |") == 2
+
+
+def test_streams_of_a_table_are_fused(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["reproduce", "dualhead/table-3", "demo", "--data", str(store), "--out", str(out), "--seeds", "1", *TINY]
+    assert main([*command, "--split", "xboth-val"]) == 0
+    streams: dict[str, Scores] = {
+        str(name): Scores.load(out / f"dual-head-{name}" / "xboth-val-seed0" / "scores.npz") for name in STREAMS
+    }
+    text = (out / "dualhead-table-3.md").read_text()
+    for title, scores in fusions(streams).items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| {title} DualHead-Net |"))
+        assert f"| {100 * scores.top(1):.1f} |" in row and f"| {100 * scores.top(5):.1f} |" in row
+    assert "| Jm DualHead-Net (not in the paper) |  | " in text

@@ -91,6 +91,8 @@ def test_scales_beyond_the_body_are_the_identity_and_nonsense_is_refused() -> No
         scales(BODY, 0)
     with pytest.raises(ValueError, match="must be at least 1, got 3 and 0"):
         scales(BODY, 3, 0)
+    with pytest.raises(ValueError, match="a window of 100001 frames and 5 joints are a graph of 500,010,000,050"):
+        scales(BODY, 2, 100_001)
 
 
 # ---- the convolutions

@@ -1,15 +1,20 @@
-"""Small good files of what the package writes itself, which may come from a stranger as well."""
+"""Small good files of what the package writes itself, and of public weights; either may come from a stranger."""
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import tempfile
+import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
 
 from bonegraph.datasets.card import Card
 from bonegraph.datasets.splits import Split
@@ -59,6 +64,58 @@ def checkpoint() -> list[bytes]:
     meaning = Meaning(body, ("wave", "sit"), Transforms(), Length(), 2, 30.0, "m", {"seed": "1"})
     with tempfile.TemporaryDirectory() as folder:
         return [save_checkpoint(Path(folder) / "model.safetensors", model, meaning).read_bytes()]
+
+
+@cache
+def public_weights() -> dict[str, Tensor]:
+    """A very small ST-GCN under the names of its authors' code."""
+    config = Config(widths=(2,), strides=(1,), temporal_kernel=3)
+    with torch.device("meta"):  # what torch imports for this takes longer than a file may
+        build(config, SKELETONS["coco17"], 2)
+    state = build(config, SKELETONS["coco17"], 2).state_dict()
+    unit = "st_gcn_networks.0"
+    parts = {"spatial.conv": "gcn.conv", "spatial_norm": "tcn.0", "temporal_norm": "tcn.3", "temporal": "tcn.2"}
+    weights = {"A": state["graph"], "edge_importance.0": state["units.0.edge_importance"]}
+    for name, value in state.items():
+        if name.startswith(("input_norm", "head")):
+            public = name.replace("input_norm", "data_bn").replace("head", "fcn")
+            weights[public] = value[:, :, None, None] if name == "head.weight" else value
+        for ours, theirs in parts.items():
+            if name.startswith(f"units.0.{ours}."):
+                weights[name.replace(f"units.0.{ours}", f"{unit}.{theirs}")] = value
+    return {name: value.contiguous() for name, value in weights.items()}
+
+
+@cache
+def torch_files(new: bool) -> list[bytes]:
+    """Alone, and as mmcv wraps them, in the zip format of torch or in the one before it."""
+    files = []
+    wrapped = {f"module.{name}": value for name, value in public_weights().items()}
+    meta = {"epoch": np.int64(80), "time": "now", "device": torch.device("cpu")}
+    for content in (public_weights(), {"meta": meta, "state_dict": wrapped}):
+        buffer = io.BytesIO()
+        torch.save(content, buffer, _use_new_zipfile_serialization=new)
+        files.append(buffer.getvalue())
+    return files
+
+
+@cache
+def safetensors_files() -> list[bytes]:
+    """As others write them."""
+    return [save_safetensors(public_weights(), metadata={"format": "pt"})]
+
+
+@cache
+def archives() -> list[bytes]:
+    """One file of weights in an archive, beside a text."""
+    files = []
+    for content in (*torch_files(True), *torch_files(False)):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("models/weights.pt", content)
+            archive.writestr("README", "text")
+        files.append(buffer.getvalue())
+    return files
 
 
 SKELETON = b"""\

@@ -20,6 +20,7 @@ from bonegraph.datasets.known.penn import PennAction
 from bonegraph.datasets.known.table import TableSet
 from bonegraph.datasets.store import Store
 from bonegraph.models.checkpoint import load_checkpoint
+from bonegraph.models.released.load import load_released
 from bonegraph.read import FORMATS
 from bonegraph.read.pickles import load_pickle
 from bonegraph.scores.files import read_scores
@@ -150,6 +151,10 @@ def targets() -> dict[str, Target]:
     found += [
         Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),
         Target("checkpoint", "model.safetensors", load_checkpoint, kept.checkpoint, in_safetensors),
+        Target("weights zip", "weights.pt", load_released, partial(kept.torch_files, True), in_zip(binary)),
+        Target("weights old", "weights.pt", load_released, partial(kept.torch_files, False), binary),
+        Target("weights safetensors", "weights.pt", load_released, kept.safetensors_files, in_safetensors),
+        Target("weights archive", "weights.zip", load_released, kept.archives, in_zip(binary)),
         Target("scores npz", "scores.npz", read_scores, kept.scores, in_zip(in_npy)),
         Target("scores csv", "scores.csv", read_scores, kept.score_tables, text),
         Target("scores pickle", "scores.pkl", read_scores, kept.score_pickles, binary),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save as save_safetensors
 
 from . import containers, kept, recordings
 from .attempt import complaint
@@ -81,6 +84,37 @@ def index(long: int, short: int) -> bytes:
     return "\n".join([*lines[:2], "x" * long + lines[2], *["a,0,0,p,0,1,1"] * short]).encode()
 
 
+class Program:
+    """Python's unpickler would run it."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, ("echo somebody ran this; exit 1",)
+
+
+def program(new: bool) -> bytes:
+    """Weights that bring a program along."""
+    buffer = io.BytesIO()
+    content = {"meta": Program(), "state_dict": kept.public_weights()}
+    torch.save(content, buffer, _use_new_zipfile_serialization=new)
+    return buffer.getvalue()
+
+
+def wide() -> bytes:
+    """Weights of 200,000 channels, each of one number; their network would have 10^11."""
+    column = torch.ones(200_000, 1, 1, 1)
+    unit = {"st_gcn_networks.0.gcn.conv.weight": column, "st_gcn_networks.0.tcn.2.weight": column.clone()}
+    return save_safetensors({**kept.public_weights(), **unit, "A": torch.ones(1, 17, 17)})
+
+
+def unfolding() -> bytes:
+    """An archive of weights that are zeros."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("weights.pt", "w") as member:
+        for _ in range(40):
+            member.write(bytes(1 << 20))
+    return buffer.getvalue()
+
+
 HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "nested clip": ("nw-ucla", lambda: deep("[")),
     "nested frames": ("nw-ucla", lambda: b'{"skeletons": ' + deep("[", "]") + b"}"),
@@ -111,6 +145,10 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "wide units": ("checkpoint", lambda: about(widths=[200_000], strides=[1])),
     "a long kernel": ("checkpoint", lambda: about(temporal_kernel=10**8 + 1)),
     "nested configuration": ("checkpoint", lambda: kept.checkpoint()[0].replace(b"{", b"[" * 50_000, 1)),
+    "a program in weights": ("weights zip", lambda: program(True)),
+    "a program in old weights": ("weights old", lambda: program(False)),
+    "wide weights": ("weights safetensors", wide),
+    "weights that unfold": ("weights archive", unfolding),
     "a long id among short ones": (
         "scores csv",
         lambda: b"id,0,1\n" + b"a" * 100_000 + b",0,1\n" + b"".join(b"%d,0,1\n" % number for number in range(30_000)),

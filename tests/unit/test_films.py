@@ -93,6 +93,14 @@ def test_who_is_absent_and_what_is_not_visible() -> None:
     assert nobody["people"] == [[None] * 6]
 
 
+def test_joints_have_weights_in_place_of_sides() -> None:
+    assert "weights" not in film(recording())
+    weights = np.array([[0.25, 1.5, -0.5], [np.nan, np.nan, np.nan]])
+    assert film(recording(people=2), weights=weights)["weights"] == [[0.25, 1.0, 0.0], None]
+    with pytest.raises(ValueError, match=r"weights have shape \(2, 3\), but the film has \(1, 3\)"):
+        film_data(recording(), weights=weights)
+
+
 def test_a_joint_that_was_thrown_away_does_not_shrink_the_person() -> None:
     calm, wild = recording(60), recording(60)
     wild.positions[30, 0, 1] = 1e6

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bonegraph.models import stgcn
+from bonegraph.models.registry import config_type
 from bonegraph.training.recipes import RECIPES, recipe
 from bonegraph.training.schedule import Optimizer
 from bonegraph.training.settings import Settings, read_settings
@@ -22,13 +23,19 @@ SETTINGS = Settings(
 )
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, *(make() for make in RECIPES.values())])
+@pytest.mark.parametrize("settings", [SETTINGS, *(make() for make in RECIPES.values())], ids=["own", *RECIPES])
 def test_there_and_back(settings: Settings, tmp_path: Path) -> None:
     assert Settings.from_plain(settings.to_plain()) == settings
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(settings.to_plain(), sort_keys=False))
     assert read_settings(path) == settings
-    assert settings.to_plain()["model"]["name"] == "stgcn"
+    name = settings.to_plain()["model"]["name"]
+    assert type(settings.model) is config_type(name)
+
+
+def test_the_name_of_the_model_goes_first() -> None:
+    assert SETTINGS.to_plain()["model"]["name"] == "stgcn"
+    assert next(iter(SETTINGS.to_plain()["model"])) == "name"
 
 
 def test_plain_data_is_plain() -> None:

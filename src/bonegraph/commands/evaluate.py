@@ -6,7 +6,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from bonegraph.datasets.store import Store
     from bonegraph.scores import Scores
+    from bonegraph.training.settings import Settings
 
 _FILMS = 12
 
@@ -39,15 +41,23 @@ def evaluate(
     mistakes) into the run folder; other parts than test, and other splits than that of the run, have their name in the
     file names. Where the run kept the weights that were best on its validation part, the report has their accuracy too.
 
+    In a folder of streams (bonegraph fit --streams) all this is done for each stream. The folder itself gets streams.md
+    (each stream alone, joint and bone, all four: the sums of their softmax scores), and of the sums fused-2s.npz,
+    fused-4s.npz and report.html.
+
     Examples:
       bonegraph evaluate runs/nw-ucla
+      bonegraph evaluate runs/four-streams
       bonegraph evaluate runs/nw-ucla --part val --weights best
       bonegraph evaluate runs/nw-ucla --data other/nw-ucla --split xview
       bonegraph evaluate runs/kinetics --classes kinetics-motion
       bonegraph evaluate runs/kinetics --classes my-classes.txt --restrict true
+      bonegraph evaluate weights/stgcn.safetensors --data data/ntu60-stgcn --split xsub
+
+    Of a checkpoint without a run (bonegraph convert), scores and report lie beside it, named after it and the split.
 
     Args:
-        run: the run folder.
+        run: the run folder, a folder of streams, or a checkpoint.
         data: the store; default the one the run was trained on.
         split: default the split of the run.
         part: train, val or test.
@@ -59,40 +69,101 @@ def evaluate(
         progress: show a progress bar.
 
     Returns:
-        Top-1 accuracy in [0, 1].
+        Top-1 accuracy in [0, 1]; of a folder of streams, that of the last row of the table.
     """
     from bonegraph.allocator import keep_memory
-    from bonegraph.datasets.store import Store
+    from bonegraph.scores.streams import stream_runs
+
+    keep_memory()
+    if restrict and not classes:
+        raise ValueError("--restrict is for --classes; give both.")
+    asked = _Asked(data, split, part, weights, classes, restrict, batch_size, progress)
+    if run.is_file():
+        return _evaluate_file(run, asked).top(1)
+    streams = stream_runs(run)
+    if not streams:
+        return _evaluate(run, asked).top(1)
+    for folder in streams.values():  # before anything takes time
+        _checkpoint(folder, asked)
+    scores: dict[str, Scores] = {}
+    for name, folder in streams.items():
+        print(f"{name}:")
+        scores[name] = _evaluate(folder, asked)
+    return _together(run, scores, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of `evaluate`."""
+
+    data: Path | None
+    split: str
+    part: str
+    weights: Literal["last", "best"]
+    classes: str
+    restrict: bool
+    batch_size: int
+    progress: bool
+
+    @property
+    def which(self) -> str:
+        """The weights in words."""
+        return "after the last epoch" if self.weights == "last" else "best on the validation part"
+
+    def suffix(self, settings: Settings) -> str:
+        """What the names of files have besides the usual."""
+        other = "" if self.split in ("", settings.split) else f"-{self.split}"
+        return other + ("" if self.part == "test" else f"-{self.part}")
+
+    def clips(self, settings: Settings) -> tuple[Store, NDArray[np.int64], Sequence[str]]:
+        """The store, the numbers of its clips, and the classes that are asked for."""
+        from bonegraph.datasets.store import Store
+
+        store = Store.open(self.data or settings.data)
+        clips = store.part(self.split or settings.split, self.part)
+        return store, clips, _class_names(self.classes, store, clips) if self.classes else ()
+
+
+def _checkpoint(run: Path, asked: _Asked) -> tuple[Settings, Path]:
+    """Settings and weights of a run.
+
+    Raises:
+        ValueError: the weights are not there.
+    """
+    from bonegraph.training.run import BEST, FINAL
+    from bonegraph.training.settings import read_settings
+
+    settings = read_settings(run / "config.yaml")
+    path = run / (FINAL if asked.weights == "last" else BEST)
+    if asked.weights == "last" and not path.is_file():
+        raise ValueError(f"the run '{run}' is not finished; go on with 'bonegraph fit {run}/config.yaml --run {run}'.")
+    if asked.weights == "best" and not path.is_file():
+        raise ValueError(f"the run '{run}' kept no best weights; its split '{settings.split}' may have no part 'val'.")
+    return settings, path
+
+
+def _evaluate(run: Path, asked: _Asked) -> Scores:
+    """Score with one run, and write and print what there is to say."""
     from bonegraph.inference.scoring import score
     from bonegraph.models.checkpoint import load_checkpoint
     from bonegraph.scores import format_table
     from bonegraph.scores.subset import confident_mistakes
     from bonegraph.training.run import BEST, CURVES, FINAL, training_seconds
-    from bonegraph.training.settings import read_settings
     from bonegraph.viz.report import Accuracy, write_report
 
-    keep_memory()
-    if restrict and not classes:
-        raise ValueError("--restrict is for --classes; give both.")
-    settings = read_settings(run / "config.yaml")
-    path = run / (FINAL if weights == "last" else BEST)
-    if weights == "last" and not path.is_file():
-        raise ValueError(f"the run '{run}' is not finished; go on with 'bonegraph fit {run}/config.yaml --run {run}'.")
-    if weights == "best" and not path.is_file():
-        raise ValueError(f"the run '{run}' kept no best weights; its split '{settings.split}' may have no part 'val'.")
+    part, weights = asked.part, asked.weights
+    batch_size, progress = asked.batch_size, asked.progress
+    settings, path = _checkpoint(run, asked)
     model, meaning = load_checkpoint(path)
-    store = Store.open(data or settings.data)
-    split = split or settings.split
-    clips = store.part(split, part)
-    chosen = _class_names(classes, store, clips) if classes else ()  # before anything takes time
+    store, clips, chosen = asked.clips(settings)  # before anything takes time
+    split, suffix = asked.split or settings.split, asked.suffix(settings)
     scores = score(model, meaning, store, clips, batch_size=batch_size, progress=progress)
-    suffix = ("" if split == settings.split else f"-{split}") + ("" if part == "test" else f"-{part}")
     scores.save(run / f"scores{suffix}.npz")
     facts = {
         "recipe": settings.recipe,
         "data": f"{store.name}, split {split}, part {part}, {len(scores)} clips",
         "model": f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters",
-        "weights": "after the last epoch" if weights == "last" else "best on the validation part",
+        "weights": asked.which,
         "epochs": str(settings.epochs),
         "seed": str(settings.seed),
         "training time": f"{training_seconds(run) / 60:.1f} min",
@@ -113,7 +184,7 @@ def evaluate(
         )
         if file in top1
     ]
-    subset = _subset_accuracy(scores, classes, chosen, restrict) if chosen else ""
+    subset = _subset_accuracy(scores, asked.classes, chosen, asked.restrict) if chosen else ""
     if subset:
         facts["mean class accuracy"] = subset.strip()
     curves = run / CURVES
@@ -130,7 +201,93 @@ def evaluate(
     if subset:
         print(f"{'mean class accuracy':<22}{subset}")
     print(f"report: {report}")
-    return scores.top(1)
+    return scores
+
+
+def _evaluate_file(path: Path, asked: _Asked) -> Scores:
+    """Score with a checkpoint that has no run, and write and print what there is to say."""
+    from bonegraph.commands.verify import opened
+    from bonegraph.inference.scoring import score
+    from bonegraph.scores import format_table
+    from bonegraph.scores.subset import confident_mistakes
+    from bonegraph.viz.report import write_report
+
+    if asked.data is None or not asked.split:
+        raise ValueError(f"'{path}' is a checkpoint without a run; give --data STORE and --split NAME.")
+    if asked.weights == "best":
+        raise ValueError(f"'{path}' is one set of weights; leave --weights away.")
+    model, meaning, store, notes = opened(path, asked.data)
+    clips = store.part(asked.split, asked.part)
+    chosen = _class_names(asked.classes, store, clips) if asked.classes else ()
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    scores = score(model, meaning, store, clips, batch_size=asked.batch_size, progress=asked.progress)
+    name = f"{path.stem}-{asked.split}" + ("" if asked.part == "test" else f"-{asked.part}")
+    saved = scores.save(path.with_name(f"{name}-scores.npz"))
+    subset = _subset_accuracy(scores, asked.classes, chosen, asked.restrict) if chosen else ""
+    report = write_report(
+        path.with_name(f"{name}-report.html"),
+        title=f"{path.stem} on {store.name}, {asked.split}",
+        scores=scores,
+        curves=None,
+        facts={
+            "data": f"{store.name}, split {asked.split}, part {asked.part}, {len(scores)} clips",
+            "model": f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters",
+            **meaning.made,
+            **({"mean class accuracy": subset.strip()} if subset else {}),
+            "machine": _machine(),
+            "command": shlex.join(["bonegraph", *sys.argv[1:]]),
+        },
+        films={str(scores.ids[row]): store.sequence(int(clips[row])) for row in confident_mistakes(scores, _FILMS)},
+    )
+    print(format_table(scores))
+    if subset:
+        print(f"{'mean class accuracy':<22}{subset}")
+    print(f"scores: {saved}")
+    print(f"report: {report}")
+    return scores
+
+
+def _together(folder: Path, streams: Mapping[str, Scores], asked: _Asked) -> float:
+    """Fuse what the streams answer, and write and print the table of papers."""
+    from bonegraph.files import write_whole
+    from bonegraph.scores.streams import fusions, stream_runs, streams_table
+    from bonegraph.scores.subset import among, clips_of
+    from bonegraph.viz.report import write_report
+
+    settings, _ = _checkpoint(next(iter(stream_runs(folder).values())), asked)
+    store, clips, chosen = asked.clips(settings)
+    suffix = asked.suffix(settings)
+    fused = fusions(streams)
+    more: dict[str, Callable[[Scores], float]] = {}
+    if asked.restrict:
+        more[f"mean class among {asked.classes}"] = lambda s: among(clips_of(s, chosen), chosen).mean_class_accuracy()
+    elif chosen:
+        more[f"mean class of {asked.classes}"] = lambda s: clips_of(s, chosen).mean_class_accuracy()
+    table = streams_table(streams, fused, more)
+    for title, scores in fused.items():
+        scores.save(folder / f"fused-{title}{suffix}.npz")
+    title = f"{settings.recipe} on {store.name}, {asked.split or settings.split}"
+    what = f"part {asked.part}, {len(clips)} clips, weights {asked.which}; fused by the sum of softmax scores"
+    write_whole(folder / f"streams{suffix}.md", f"{title}, {what}.\n\n{table}\n".encode())
+    print(table)
+    top1 = {name: scores.top(1) for name, scores in {**streams, **fused}.items()}
+    if fused:
+        largest = list(fused)[-1]
+        report = write_report(
+            folder / f"report{suffix}.html",
+            title=f"{title}, {largest}",
+            scores=fused[largest],
+            curves=None,
+            facts={
+                **{f"top-1 of {name}": f"{share:.2%}" for name, share in top1.items()},
+                "fused by": "the sum of softmax scores, clip by clip",
+                "weights": asked.which,
+                "command": shlex.join(["bonegraph", *sys.argv[1:]]),
+            },
+        )
+        print(f"report: {report}")
+    return list(top1.values())[-1]
 
 
 def _class_names(given: str, store: Store, clips: NDArray[np.int64]) -> Sequence[str]:

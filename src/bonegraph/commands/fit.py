@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import jsonargparse
 import yaml
+
+if TYPE_CHECKING:
+    from bonegraph.training.settings import Settings
+    from bonegraph.transforms.streams import Stream
 
 _EXAMPLES = """Train a model by a recipe. An interrupted run goes on with the same command.
 
@@ -15,6 +22,7 @@ examples:
   bonegraph fit nw-ucla --data data/nw-ucla --run runs/seed1 --seed 1 --optimizer.lr 0.05
   bonegraph fit runs/seed1/config.yaml --run runs/again
   bonegraph fit sbu --data data/sbu --run runs/sbu1 --split fold1 --print_config
+  bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --streams joint bone joint-motion bone-motion
   torchrun --nproc_per_node 4 -m -- bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --devices 4
 'bonegraph recipes' lists the recipes; any field of the settings can be given."""
 
@@ -34,6 +42,9 @@ def run(arguments: list[str]) -> None:
         exit_on_error=False,
     )
     parser.add_argument("--run", type=Path, required=False, help="the run folder")
+    parser.add_argument(
+        "--streams", nargs="+", type=str, default=[], help="train a run for each, in folders of their names"
+    )
     parser.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu or auto")
     parser.add_argument("--devices", type=str, default="auto", help="processes on this machine")
     parser.add_argument("--nodes", type=int, default=1, help="machines, each started by torchrun or SLURM")
@@ -45,8 +56,15 @@ def run(arguments: list[str]) -> None:
     # The parser has ideas of its own about an option of this name.
     print_config = "--print_config" in arguments
     rest = [argument for argument in arguments[len(named) :] if argument != "--print_config"]
-    given, settings = parse(parser, rest, base_settings(name or "demo"), "fit")
+    base = base_settings(name or "demo")
+    given, settings = parse(parser, rest, base, "fit")
+    if given.streams:
+        by_hand = any(argument.partition("=")[0] == "--transforms.stream" for argument in rest)
+        if by_hand or settings.transforms.stream != base.transforms.stream:
+            raise ValueError("give either --streams or --transforms.stream.")
+    chosen = _by_stream(settings, given.streams)
     if print_config:
+        settings = next(iter(chosen.values()))
         print(yaml.safe_dump(settings.to_plain(), sort_keys=False), end="")
         return
     if given.run is None:
@@ -55,19 +73,46 @@ def run(arguments: list[str]) -> None:
         raise ValueError("give the prepared store: --data FOLDER (made by 'bonegraph prepare')")
 
     from bonegraph.allocator import keep_memory
-    from bonegraph.training.run import fit, is_first_process
+    from bonegraph.scores.streams import is_run
+    from bonegraph.training.run import check_folder, fit, is_first_process
 
     keep_memory()
 
     devices = int(given.devices) if str(given.devices).isdecimal() else given.devices
-    path = fit(
-        settings,
-        given.run,
-        accelerator=given.accelerator,
-        devices=devices,
-        nodes=given.nodes,
-        progress=given.progress,
-        watch_test=given.watch_test,
-    )
-    if is_first_process():
-        print(f"finished: {path}")
+    if given.streams:  # all of them before hours of training
+        if is_run(given.run):
+            raise ValueError(f"'{given.run}' holds a run and no streams; give another --run folder.")
+        for stream, settings in chosen.items():
+            check_folder(given.run / stream, settings)
+    for number, (stream, settings) in enumerate(chosen.items(), start=1):
+        if stream and is_first_process():
+            print(f"{number} of {len(chosen)}: {stream}", flush=True)
+        path = fit(
+            settings,
+            given.run / stream,
+            accelerator=given.accelerator,
+            devices=devices,
+            nodes=given.nodes,
+            progress=given.progress,
+            watch_test=given.watch_test,
+        )
+        if is_first_process():
+            print(f"finished: {path}")
+
+
+def _by_stream(settings: Settings, names: Sequence[str]) -> dict[str, Settings]:
+    """Settings by the name of the folder inside the run folder, which is empty without streams.
+
+    Raises:
+        ValueError: there is no such stream, or it is there twice.
+    """
+    from bonegraph.transforms.streams import check_streams
+
+    if not names:
+        return {"": settings}
+    check_streams(names)
+    if len(set(names)) < len(names):
+        raise ValueError(f"each stream may come once, got --streams {' '.join(names)}.")
+    return {
+        name: replace(settings, transforms=replace(settings.transforms, stream=cast("Stream", name))) for name in names
+    }

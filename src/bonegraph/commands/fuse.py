@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Fuse the scores of several streams: their weighted mean, clips joined by id and classes by name.
 
-An input is a run folder (its scores.npz), a scores file of ours (.npz), a table (.csv: id, then one column a class), or
-a score pickle of other code (.pkl). Rows that are not probabilities are taken for logits, which is said.
+An input is a run folder (its scores.npz), a folder of streams (each of its runs), a scores file of ours (.npz), a table
+(.csv: id, then one column a class), or a score pickle of other code (.pkl). Rows that are not probabilities are taken
+for logits, which is said.
 
 examples:
   bonegraph fuse runs/joint runs/bone --out runs/two-streams.npz
   bonegraph fuse runs/joint runs/bone runs/joint-motion runs/bone-motion --weights 0.6 0.6 0.4 0.4
+  bonegraph fuse runs/four-streams --weights 0.6 0.6 0.4 0.4
   bonegraph fuse runs/joint runs/bone --search            # weights chosen on scores-val.npz of each run
   bonegraph fuse runs/joint rgb.csv flow.csv --common
   bonegraph fuse joint.pkl bone.pkl --ids val_label.pkl --of logits"""
@@ -46,7 +48,7 @@ def fuse(
     """Fuse the scores of several streams and say what comes of it.
 
     Args:
-        inputs: run folders or scores files, at least two.
+        inputs: run folders, folders of streams or scores files, at least two after all.
         out: the file for the fused scores, .npz.
         weights: one for each input; default all equal.
         search: choose the weights on validation scores.
@@ -68,7 +70,9 @@ def fuse(
     from bonegraph.scores.fusion import fuse as fused_scores
     from bonegraph.scores.fusion import search_weights
     from bonegraph.scores.order import read_order
+    from bonegraph.scores.streams import stream_runs
 
+    inputs = [path for given in inputs for path in stream_runs(given).values() or (given,)]
     if len(inputs) < 2:
         raise ValueError(f"give at least two inputs, got {len(inputs)}.")
     if search and weights is not None:

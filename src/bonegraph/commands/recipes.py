@@ -7,20 +7,32 @@ import inspect
 from bonegraph.commands import call
 
 
-def recipes() -> None:
+def recipes(word: str = "") -> None:
     """List the recipes: paper, data, expected accuracy and command of each.
 
     Examples:
       bonegraph recipes
-    """
-    from bonegraph.training.recipes import RECIPES
+      bonegraph recipes msg3d
+      bonegraph recipes sbu
 
-    for name, function in RECIPES.items():
-        lines = inspect.getdoc(function) or ""
-        print(name)
-        print("\n".join(f"    {line}" for line in lines.splitlines() if line))
+    Args:
+        word: list those alone whose name has it.
+    """
+    from bonegraph.skeleton import nearest
+    from bonegraph.training.recipes import GROUPS, OLD_NAMES, RECIPES
+
+    if not any(word in name for name in RECIPES):
+        raise ValueError(f"no recipe has '{word}' in its name{nearest(word, RECIPES)}.")
+    older = {name: old for old, name in OLD_NAMES.items()}
+    for heading, group in GROUPS.items():
+        chosen = {name: make for name, make in group.items() if word in name}
+        if chosen:
+            print(f"{heading}\n")
+        for name, make in chosen.items():
+            print(f"  {name}" + (f" (also {older[name]})" if name in older else ""))
+            print("".join(f"      {line}\n" for line in (inspect.getdoc(make) or "").splitlines() if line))
 
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    call(recipes, arguments, "recipes")
+    call(recipes, arguments, "recipes", by_place=("word",))

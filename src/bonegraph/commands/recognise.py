@@ -20,12 +20,14 @@ def recognise(
 
     Examples:
       bonegraph recognise runs/nw-ucla a01_s01_e00_v03.json
+      bonegraph recognise runs/four-streams a01_s01_e00_v03.json
       bonegraph recognise runs/nw-ucla/model.safetensors --data data/nw-ucla --clip a01_s01_e00_v03
 
-    A recording on another skeleton is converted by joint name, which is said on standard error.
+    A recording on another skeleton is converted by joint name, which is said on standard error. Of a folder of streams
+    all answer together, by the mean of their probabilities.
 
     Args:
-        checkpoint: a checkpoint or a run folder.
+        checkpoint: a checkpoint, a run folder or a folder of streams.
         recording: a file of one of the formats that can be read.
         data: a store, instead of a file.
         clip: id of a clip in the store.
@@ -34,7 +36,7 @@ def recognise(
     """
     from bonegraph.datasets.store import Store
     from bonegraph.inference.recogniser import Recogniser
-    from bonegraph.read import read
+    from bonegraph.inference.recordings import read_for
     from bonegraph.skeleton import conversion
 
     if (recording is None) == (data is None):
@@ -47,7 +49,9 @@ def recognise(
         sequence = store.sequence(store.find(clip))
     else:
         assert recording is not None
-        sequence = read(recording, format)
+        sequence, doubt = read_for(recogniser.meaning, recording, format)
+        if doubt:
+            print(f"note: {doubt}; the answer may be wrong.", file=sys.stderr)
     how = conversion(sequence.skeleton, recogniser.meaning.skeleton)
     if how.source != how.target and not how.missing:  # what is missing becomes an error below
         print(f"converted {how}", file=sys.stderr)

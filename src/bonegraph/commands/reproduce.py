@@ -12,13 +12,17 @@ import jsonargparse
 _EXAMPLES = """Measure a table of a paper on a prepared set: train what is missing, show the paper's value beside ours.
 
 examples:
-  bonegraph reproduce stgcn/table-1 kinetics-paper --data data/kinetics --out tables/kinetics
+  bonegraph reproduce stgcn/table-1 stgcn-kinetics-paper --data data/kinetics --out tables/kinetics
   bonegraph reproduce stgcn/table-1 nw-ucla --data data/nw-ucla --out tables/ucla --width quarter --seeds 3
-  bonegraph reproduce stgcn/table-3 ntu-paper --data data/ntu60 --out tables/ntu
-  bonegraph reproduce stgcn/table-5 kinetics-paper --data data/kinetics --out tables/fused --scores '{rgb: rgb.csv}'
+  bonegraph reproduce stgcn/table-3 stgcn-ntu60-paper --data data/ntu60 --out tables/ntu
+  bonegraph reproduce stgcn/table-5 stgcn-kinetics-paper --data data/kinetics --out tables/kinetics \
+      --scores '{rgb: rgb.csv}'
+  bonegraph reproduce dualhead/table-4 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
+  bonegraph reproduce dualhead/table-5 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
 
 The recipe gives data, schedule and input; the table gives the models. Interrupted, the same command goes on. The folder
-then holds table.md, table.html and a run folder for each cell and seed.
+then holds PAPER-table-N.md, the same as .html, and a run folder for each training; a training that several tables of a
+paper share is done once where they are given the same folder.
 
 tables: """
 
@@ -68,6 +72,7 @@ def run(arguments: list[str]) -> None:
         "command": shlex.join(["bonegraph", "reproduce", *arguments]),
     }
     text = markdown(chosen, rows, cells)
-    write_whole(given.out / "table.md", f"{text}\n".encode())
-    write_whole(given.out / "table.html", html(chosen, rows, cells, facts).encode())
+    file = given.out / named[0].replace("/", "-")
+    write_whole(file.with_suffix(".md"), f"{text}\n".encode())
+    write_whole(file.with_suffix(".html"), html(chosen, rows, cells, facts).encode())
     print(text)

@@ -56,7 +56,8 @@ class Clips(Dataset[Batch]):
         positions, visible = torch.from_numpy(gathered.positions), torch.from_numpy(gathered.visible)
         confidence = None if gathered.confidence is None else torch.from_numpy(gathered.confidence)
         if pick.blend is not None:
-            positions, visible, confidence = blend(positions, visible, confidence, torch.from_numpy(pick.blend))
+            later = torch.from_numpy(pick.blend)
+            positions, visible, confidence = blend(positions, visible, confidence, later, pick.zeros)
         return Batch(
             positions=positions,
             visible=visible,

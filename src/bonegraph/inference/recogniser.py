@@ -1,17 +1,20 @@
-"""Recogniser: a checkpoint that answers what people in a sequence do."""
+"""Recogniser: a checkpoint, or one for each stream, that answers what people in a sequence do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bonegraph.inference.scoring import probabilities
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint
 from bonegraph.sample import Batch
+from bonegraph.scores.streams import stream_runs
 from bonegraph.sequence import Sequence
 from bonegraph.transforms.lengths import blend, pick_frames
 
@@ -30,11 +33,15 @@ class Answer:
 
 
 class Recogniser:
-    """Recognise actions with one checkpoint.
+    """Recognise actions with one checkpoint, or with one for each stream.
 
     Args:
         model: in evaluation mode.
         meaning: of its input and output.
+        others: recognisers of other streams; the answer is the mean of all their probabilities and ours.
+
+    Raises:
+        ValueError: the others know another skeleton or other classes.
 
     Example:
         >>> recognise = Recogniser.load("run/model.safetensors")  # doctest: +SKIP
@@ -42,24 +49,50 @@ class Recogniser:
         'clap'
     """
 
-    def __init__(self, model: ActionModel, meaning: Meaning) -> None:
-        self.model, self.meaning = model, meaning
+    def __init__(self, model: ActionModel, meaning: Meaning, others: Iterable[Recogniser] = ()) -> None:
+        self.model, self.meaning, self.others = model, meaning, tuple(others)
+        for other in self.others:
+            if (other.meaning.skeleton, other.meaning.classes) != (meaning.skeleton, meaning.classes):
+                raise ValueError("the streams were trained on different skeletons or classes; they cannot be fused.")
 
     @classmethod
     def load(cls, path: str | Path) -> Recogniser:
-        """From a checkpoint, or from a run folder.
+        """From a checkpoint, a run folder, or a folder of streams.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is none, or a stream is not trained to its end.
             ValueError: it is no checkpoint.
         """
         path = Path(path)
+        if runs := stream_runs(path):
+            first, *others = map(cls.load, runs.values())
+            return cls(first.model, first.meaning, others)
         return cls(*load_checkpoint(path / "model.safetensors" if path.is_dir() else path))
 
     def __call__(self, sequence: Sequence) -> list[Answer]:
         """Every action with its probability, the most probable first.
 
-        Sequences on another skeleton are converted by joint name where all joints can be found.
+        Raises:
+            ValueError: as `probabilities`.
+        """
+        every = [self.probabilities(sequence), *(other.probabilities(sequence) for other in self.others)]
+        answers = torch.stack(every).mean(dim=0)
+        order = answers.argsort(descending=True, stable=True)
+        return [Answer(self.meaning.classes[int(index)], float(answers[index])) for index in order]
+
+    def probabilities(self, sequence: Sequence) -> Tensor:
+        """(classes,) of this checkpoint alone.
+
+        Raises:
+            ValueError: as `fitting`.
+        """
+        sequence = self.fitting(sequence)
+        clips = [self.batch(sequence, test_clip) for test_clip in range(self.meaning.length.test_clips)]
+        with torch.inference_mode():
+            return torch.stack([probabilities(self.model, self.meaning, clip)[0] for clip in clips]).mean(dim=0)
+
+    def fitting(self, sequence: Sequence) -> Sequence:
+        """A sequence on the skeleton of the checkpoint, converted by joint name where all joints can be found.
 
         Raises:
             ValueError: the skeleton lacks joints that the checkpoint needs, the coordinates do not fit, or nobody is
@@ -80,13 +113,10 @@ class Recogniser:
                 f"the sequence has {sequence.positions.shape[3]} coordinates a joint, but the checkpoint takes "
                 f"{needed}; use a checkpoint that was trained on such recordings."
             )
-        clips = [self._batch(sequence, test_clip) for test_clip in range(meaning.length.test_clips)]
-        with torch.inference_mode():
-            answers = torch.stack([probabilities(self.model, meaning, clip)[0] for clip in clips]).mean(dim=0)
-        order = answers.argsort(descending=True, stable=True)
-        return [Answer(meaning.classes[int(index)], float(answers[index])) for index in order]
+        return sequence
 
-    def _batch(self, sequence: Sequence, test_clip: int) -> Batch:
+    def batch(self, sequence: Sequence, test_clip: int = 0) -> Batch:
+        """The frames of one test clip of a fitting sequence, before the transforms."""
         pick = pick_frames(self.meaning.length, np.array([sequence.num_frames]), None, test_clip)
         absent = torch.from_numpy(pick.frames[0] < 0)
         frames = np.maximum(pick.frames[0], 0)
@@ -99,7 +129,8 @@ class Recogniser:
         if sequence.confidence is not None:
             confidence = torch.from_numpy(sequence.confidence[frames][:, people]).permute(0, 2, 1)[None]
         if pick.blend is not None:
-            positions, visible, confidence = blend(positions, visible, confidence, torch.from_numpy(pick.blend))
+            later = torch.from_numpy(pick.blend)
+            positions, visible, confidence = blend(positions, visible, confidence, later, pick.zeros)
         positions = torch.where(visible[:, None], positions, 0)
         unknown = torch.full((1,), -1)
         return Batch(positions, visible, unknown, unknown, torch.zeros(1, dtype=torch.int64), confidence)

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from bonegraph.files import write_whole
 from bonegraph.models.base import ActionModel
-from bonegraph.models.registry import build, config_type, model_name
+from bonegraph.models.registry import build, config_type, model_name, outline
 from bonegraph.plain import from_plain, to_plain
 from bonegraph.skeleton import Skeleton
 from bonegraph.transforms.lengths import Length
@@ -120,8 +119,7 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
         )
         # The real graph lies among the weights; any distances make one of the right shape.
         distances = np.arange(meaning.skeleton.num_joints, dtype=np.float64)
-        with torch.device("meta"):  # a model without memory: a configuration may ask for any amount of it
-            build(config, meaning.skeleton, len(meaning.classes), distances).load_state_dict(weights, assign=True)
+        outline(config, meaning.skeleton, len(meaning.classes)).load_state_dict(weights, assign=True)
         model = build(config, meaning.skeleton, len(meaning.classes), distances)
         model.load_state_dict(weights)
     except SafetensorError as error:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
 from bonegraph.graph import Floats
 from bonegraph.models import agcn, baselines, ctrgcn, dualhead, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
@@ -52,6 +56,20 @@ def build(config: Any, skeleton: Skeleton, num_classes: int, distances: Floats |
     """
     model: ActionModel = MODELS[model_name(config)][0](config, skeleton, num_classes, distances)
     return model
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors unfilled. Without memory there is nothing to fill, but torch would spend a second on it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        filling = func in (torch.Tensor.uniform_, torch.Tensor.normal_)
+        return args[0] if filling else func(*args, **(kwargs or {}))
+
+
+def outline(config: Any, skeleton: Skeleton, num_classes: int) -> ActionModel:
+    """A model without memory, which shows what a configuration asks for: one out of a file may ask for any amount."""
+    with torch.device("meta"), _Unfilled():
+        return build(config, skeleton, num_classes, np.arange(skeleton.num_joints, dtype=np.float64))
 
 
 def config_type(name: str) -> type[Any]:

@@ -13,16 +13,17 @@ Axes: T frames, M people, V joints, C = 2 or 3.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bonegraph.read.arrays import sequence_of
+from bonegraph.read.ntu.released import turned
 from bonegraph.read.pickles import load_pickle
 from bonegraph.sequence import Sequence
-from bonegraph.skeleton import Skeleton
+from bonegraph.skeleton import SKELETONS, Skeleton
 
 _PART = re.compile(r"(?:(.+)[_-])?(train|val|test)(?:[_-]?(\d+)|[_-](.+))?")
 
@@ -133,6 +134,39 @@ def read_annotation(clip: dict[str, Any], skeleton: Skeleton, fps: float, unit: 
         positions = np.concatenate([positions, score[..., None].astype(np.float32)], axis=-1)
     frames_first = positions.swapaxes(0, 1)
     return sequence_of(frames_first, skeleton, fps, unit, score=score is not None, padded=False, name=name)
+
+
+def pre_normalised(sequence: Sequence) -> Sequence:
+    """What PYSKL and MMAction2 do to clips in space before they choose frames (``PreNormalize3D``).
+
+    1. Keep the frames in which person 1 is there. Where person 2 is there more often, keep theirs and exchange the two.
+    2. Subtract the mid spine of the then first person in the then first frame from all joints that are not zero.
+    3. Turn the clip so that in that frame the bone from pelvis to mid spine points along z, and then so that the line
+       from the left to the right shoulder points along x.
+
+    Raises:
+        ValueError: the clip is not on ``ntu25`` in space, has more than two people, or nobody is in it.
+    """
+    body = SKELETONS["ntu25"]
+    if sequence.skeleton != body or sequence.positions.shape[3] != 3 or sequence.num_people > 2:
+        raise ValueError(
+            f"the normalisation of PYSKL is for one or two people on 'ntu25' in space, but there are "
+            f"{sequence.num_people} on '{sequence.skeleton.name}' with {sequence.positions.shape[3]} coordinates; "
+            "leave it out."
+        )
+    counts = sequence.present.sum(axis=0)
+    order = [1, 0] if len(counts) == 2 and counts[0] < counts[1] else list(range(len(counts)))
+    frames = np.flatnonzero(sequence.present[:, order[0]])
+    if not len(frames):
+        raise ValueError("nobody is there in any frame.")
+    positions, present = sequence.positions[frames][:, order], sequence.present[frames][:, order]
+    origin = positions[0, 0, body.index("mid spine")]
+    positions = np.where(positions.any(axis=-1, keepdims=True), positions - origin, np.float32(0))
+    pelvis, spine = body.index("pelvis"), body.index("mid spine")
+    left, right = body.index("left shoulder"), body.index("right shoulder")
+    positions = turned(positions, positions[0, 0, spine] - positions[0, 0, pelvis], np.array([0, 0, 1]))
+    positions = turned(positions, positions[0, 0, right] - positions[0, 0, left], np.array([1, 0, 0]))
+    return replace(sequence, positions=positions, present=present)
 
 
 def _picture(clip: dict[str, Any], name: str) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -19,10 +19,10 @@ import os
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,21 +55,26 @@ def load_pickle(path: str | Path) -> object:
         if not os.fstat(file.fileno()).st_size:
             raise ValueError(f"'{path.name}' is empty; fetch it again.")
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    machine = _Machine(data)
+    machine = PickleMachine(data)
     try:
-        return machine.run()
-    except _Refused as error:
+        value = machine.run()
+        return _Plain(8 * machine.steps + 10_000).of(value)
+    except Refused as error:
         raise ValueError(f"'{path.name}' {error}") from None
-    except (ArithmeticError, IndexError, KeyError, MemoryError, RecursionError, TypeError, ValueError):
+    except DAMAGE:
         raise ValueError(f"'{path.name}' is no pickle or is damaged (at byte {machine.at}); fetch it again.") from None
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Why, as the end of a sentence that begins with the file."""
 
 
+DAMAGE = (ArithmeticError, IndexError, KeyError, MemoryError, RecursionError, TypeError, ValueError)
+"""What running a damaged pickle raises besides `Refused`."""
+
+
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """A name of the file that means something here."""
 
     text: str
@@ -84,41 +89,51 @@ class _Unfinished:
 
 
 _NAMES = {
-    ("numpy", "ndarray"): _Name("ndarray"),
-    ("numpy", "dtype"): _Name("dtype"),
-    ("numpy._core.multiarray", "_reconstruct"): _Name("reconstruct"),
-    ("numpy._core.multiarray", "scalar"): _Name("scalar"),
-    ("numpy._core.numeric", "_frombuffer"): _Name("frombuffer"),
-    ("_codecs", "encode"): _Name("encode"),
-    ("builtins", "bytes"): _Name("bytes"),
-    ("builtins", "bytearray"): _Name("bytes"),
-    ("builtins", "set"): _Name("set"),
-    ("builtins", "frozenset"): _Name("frozenset"),
-    ("collections", "OrderedDict"): _Name("OrderedDict"),
+    ("numpy", "ndarray"): Name("ndarray"),
+    ("numpy", "dtype"): Name("dtype"),
+    ("numpy._core.multiarray", "_reconstruct"): Name("reconstruct"),
+    ("numpy._core.multiarray", "scalar"): Name("scalar"),
+    ("numpy._core.numeric", "_frombuffer"): Name("frombuffer"),
+    ("_codecs", "encode"): Name("encode"),
+    ("builtins", "bytes"): Name("bytes"),
+    ("builtins", "bytearray"): Name("bytes"),
+    ("builtins", "set"): Name("set"),
+    ("builtins", "frozenset"): Name("frozenset"),
+    ("collections", "OrderedDict"): Name("OrderedDict"),
 }
 _DTYPES = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9]\d{0,5}|O[48]?")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))")
-_STEPS: dict[int, Callable[[_Machine], None]] = {}
+_STEPS: dict[int, str] = {}
+
+Method = TypeVar("Method", bound=Callable[..., None])
 
 
-def _step(*codes: bytes) -> Callable[[Callable[[_Machine], None]], Callable[[_Machine], None]]:
+def _step(*codes: bytes) -> Callable[[Method], Method]:
     """Enter a method under the bytes that ask for it."""
 
-    def enter(method: Callable[[_Machine], None]) -> Callable[[_Machine], None]:
+    def enter(method: Method) -> Method:
         for code in codes:
-            _STEPS[code[0]] = method
+            _STEPS[code[0]] = method.__name__
         return method
 
     return enter
 
 
-class _Machine:
-    """A stack, a memo, and one method for each kind of step."""
+class PickleMachine:
+    """A stack, a memo, and one method for each kind of step.
 
-    def __init__(self, data: mmap.mmap) -> None:
+    Args:
+        data: with one pickle or several.
+        at: where the pickle begins; afterwards, where it ended.
+    """
+
+    STEPS: ClassVar[Mapping[int, str]] = _STEPS
+    """Code of a step -> name of its method."""
+
+    def __init__(self, data: mmap.mmap | bytes, at: int = 0) -> None:
         self.data = data
         self.view = memoryview(data)
-        self.at = 0
+        self.at = at
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -126,18 +141,25 @@ class _Machine:
         self.code = 0
 
     def run(self) -> object:
+        """What the pickle says.
+
+        Raises:
+            Refused: it asks for something that is no plain data, or ends too early.
+            Exception: one of `DAMAGE`.
+        """
+        methods: dict[int, Callable[[], None]] = {code: getattr(self, name) for code, name in self.STEPS.items()}
         while True:
             self.code = self.data[self._move(1)]
             self.steps += 1
             if self.code == ord("."):
                 break
-            step = _STEPS.get(self.code)
+            step = methods.get(self.code)
             if step is None:
                 _refuse_step(self.code, self.at)
-            step(self)
+            step()
         if self.marked or len(self.stack) != 1:
             raise ValueError("something is left over")
-        return _Plain(8 * self.steps + 10_000).of(self.stack[0])
+        return self.stack[0]
 
     # What the steps are made of.
 
@@ -145,7 +167,7 @@ class _Machine:
         """Go on by some bytes. Returns where they begin."""
         start = self.at
         if count < 0 or start + count > len(self.view):
-            raise _Refused(f"ends in the middle of a value (at byte {start} of {len(self.view)}); fetch it again.")
+            raise Refused(f"ends in the middle of a value (at byte {start} of {len(self.view)}); fetch it again.")
         self.at += count
         return start
 
@@ -161,7 +183,7 @@ class _Machine:
     def _line(self, longest: int | None = None) -> bytes:
         end = self.data.find(b"\n", self.at)
         if end < 0:
-            raise _Refused(f"ends in the middle of a line (at byte {self.at}); fetch it again.")
+            raise Refused(f"ends in the middle of a line (at byte {self.at}); fetch it again.")
         if longest is not None and end - self.at > longest:
             raise ValueError("a line is too long")
         start = self._move(end + 1 - self.at)
@@ -188,7 +210,7 @@ class _Machine:
     @_step(b"\x80")
     def _protocol(self) -> None:
         if (protocol := self._unpack("B")) > 5:
-            raise _Refused(f"says that it is a pickle of protocol {protocol}, which does not exist; fetch it again.")
+            raise Refused(f"says that it is a pickle of protocol {protocol}, which does not exist; fetch it again.")
 
     @_step(b"\x95")
     def _frame(self) -> None:
@@ -206,7 +228,7 @@ class _Machine:
     def _long(self) -> None:
         data = self._take("B" if self.code == 0x8A else "<i")
         if len(data) > _LONGEST_INT:
-            raise _Refused(f"holds a whole number of {len(data)} bytes; that is no plain data.")
+            raise Refused(f"holds a whole number of {len(data)} bytes; that is no plain data.")
         self.stack.append(int.from_bytes(data, "little", signed=True))
 
     @_step(b"I", b"L", b"F")
@@ -276,7 +298,8 @@ class _Machine:
         elif self.code == 0x91:
             self.stack.append(frozenset(map(_key, items)))
         else:
-            self.stack.append(_fill({}, items))
+            self.stack.append({})
+            self._enter(items)
 
     @_step(b"\x85", b"\x86", b"\x87")
     def _short_tuple(self) -> None:
@@ -298,11 +321,14 @@ class _Machine:
     @_step(b"s")
     def _set_item(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _fill(self.stack[-1], [key, value])
+        self._enter([key, value])
 
     @_step(b"u")
     def _set_items(self) -> None:
-        items = self._pop_mark()
+        self._enter(self._pop_mark())
+
+    def _enter(self, items: list[Any]) -> None:
+        """Key, value, key, value, ... into the dictionary on top."""
         _fill(self.stack[-1], items)
 
     @_step(b"\x90")
@@ -341,8 +367,8 @@ class _Machine:
             raise ValueError("a name must be text")
         now = re.sub(r"^numpy\.core\b", "numpy._core", module).replace("__builtin__", "builtins")
         if (now, name) not in _NAMES:
-            raise _Refused(
-                f"asks for {_shown(f'{module}.{name}')}, which is not plain data (numbers, text, lists, numpy arrays); "
+            raise Refused(
+                f"asks for {shown(f'{module}.{name}')}, which is not plain data (numbers, text, lists, numpy arrays); "
                 "it is refused, since a pickle could run any program. Save the data as plain arrays."
             )
         self.stack.append(_NAMES[now, name])
@@ -350,7 +376,7 @@ class _Machine:
     @_step(b"R")
     def _reduce(self) -> None:
         arguments = self.stack.pop()
-        name = self._last(_Name)
+        name = self._last(Name)
         if type(arguments) is not tuple:
             raise ValueError("arguments must be a tuple")
         self.stack[-1] = _call(name.text, arguments)
@@ -373,11 +399,11 @@ def _unescape(found: re.Match[bytes]) -> bytes:
 
 def _call(name: str, arguments: tuple[Any, ...]) -> object:
     match name, arguments:
-        case "reconstruct", (_Name("ndarray"), (0,), b"b" | "b"):
+        case "reconstruct", (Name("ndarray"), (0,), b"b" | "b"):
             return _Unfinished(None)
         case "dtype", (str(code), *_):
             if not _DTYPES.fullmatch(code):
-                raise _Refused(f"holds an array of {_shown(code)}; only numbers, text and plain objects are read.")
+                raise Refused(f"holds an array of {shown(code)}; only numbers, text and plain objects are read.")
             return _Unfinished(code)
         case "scalar", (np.dtype() as dtype, raw) if not dtype.hasobject:
             return _array(raw, dtype, ())[()]
@@ -401,7 +427,7 @@ def _call(name: str, arguments: tuple[Any, ...]) -> object:
             return OrderedDict()
         case "OrderedDict", (list(pairs),) if all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
             return _fill(OrderedDict(), [item for pair in pairs for item in pair])
-    raise _Refused(f"asks for '{name}' with arguments that no plain data needs; it is refused.")
+    raise Refused(f"asks for '{name}' with arguments that no plain data needs; it is refused.")
 
 
 def _build(unfinished: _Unfinished, state: Any) -> object:
@@ -415,7 +441,7 @@ def _build(unfinished: _Unfinished, state: Any) -> object:
             if dtype.hasobject:
                 return _objects(raw, shape)
             return _array(raw, dtype, shape, "F" if fortran else "C")
-    raise _Refused("gives an array a state that no plain array has; it is refused.")
+    raise Refused("gives an array a state that no plain array has; it is refused.")
 
 
 def _array(raw: Any, dtype: np.dtype[Any], shape: tuple[Any, ...], order: Any = "C") -> NDArray[Any]:
@@ -424,7 +450,7 @@ def _array(raw: Any, dtype: np.dtype[Any], shape: tuple[Any, ...], order: Any = 
     if type(raw) is str:  # the bytes of Python 2
         raw = raw.encode("latin1")
     if type(raw) not in (bytes, memoryview) or len(raw) != count * dtype.itemsize:
-        raise _Refused(f"declares an array of shape {_shown(str(shape))} that its bytes do not fill; fetch it again.")
+        raise Refused(f"declares an array of shape {shown(str(shape))} that its bytes do not fill; fetch it again.")
     if not count:
         return np.empty(shape, dtype)
     flat = np.frombuffer(raw, dtype)
@@ -438,13 +464,13 @@ def _array(raw: Any, dtype: np.dtype[Any], shape: tuple[Any, ...], order: Any = 
 def _objects(items: Any, shape: tuple[Any, ...]) -> NDArray[Any]:
     count = _size(shape)
     if type(items) is not list or len(items) != count:
-        raise _Refused(f"declares an array of shape {_shown(str(shape))} that its items do not fill; fetch it again.")
+        raise Refused(f"declares an array of shape {shown(str(shape))} that its items do not fill; fetch it again.")
     return np.fromiter(items, dtype=object, count=count).reshape(shape)
 
 
 def _size(shape: tuple[Any, ...]) -> int:
     if any(type(length) is not int or length < 0 for length in shape):
-        raise _Refused(f"declares an array of shape {_shown(str(shape))}, which does not exist; fetch it again.")
+        raise Refused(f"declares an array of shape {shown(str(shape))}, which does not exist; fetch it again.")
     return math.prod(shape)
 
 
@@ -461,7 +487,7 @@ def _key(value: Any) -> Any:
     """A key or a member of a set. Only what cannot be chosen so that all keys fall on one place of the table."""
     plain = value is None or isinstance(value, str | bytes | float | np.generic)
     if not plain and not (isinstance(value, int) and -(2**63) <= value < 2**64):
-        raise _Refused(f"has a {type(value).__name__} as key, but keys are text, bytes and numbers; it is refused.")
+        raise Refused(f"has a {type(value).__name__} as key, but keys are text, bytes and numbers; it is refused.")
     return value
 
 
@@ -479,14 +505,14 @@ class _Plain:
         """The value, with bytes in the place of what was still in the file."""
         self.left -= 1
         if self.left < 0:
-            raise _Refused("repeats itself so often that it becomes far larger than the file; it is refused.")
+            raise Refused("repeats itself so often that it becomes far larger than the file; it is refused.")
         kind = type(value)
         if value is None or kind in (bool, int, float, str, bytes, set, frozenset):
             return value
         if kind is memoryview:
             return bytes(value)
         if depth == DEEPEST:
-            raise _Refused(f"nests more than {DEEPEST} levels deep; it is refused.")
+            raise Refused(f"nests more than {DEEPEST} levels deep; it is refused.")
         if kind is tuple:
             return tuple(self.of(item, depth + 1) for item in value)
         if kind is list:
@@ -500,19 +526,19 @@ class _Plain:
             for number, item in enumerate(flat):
                 flat[number] = self.of(item, depth + 1)
         elif not isinstance(value, np.ndarray | np.generic | np.dtype):
-            raise _Refused("holds a name or an array that is never finished; it is refused.")
+            raise Refused("holds a name or an array that is never finished; it is refused.")
         return value
 
 
 def _refuse_step(code: int, at: int) -> NoReturn:
     if chr(code) in "PQio\x81\x92\x82\x83\x84\x97\x98":
-        raise _Refused(
+        raise Refused(
             f"asks for an object of its own making (step 0x{code:02x} at byte {at - 1}), which is not plain data; "
             "it is refused, since a pickle could run any program. Save the data as plain arrays."
         )
     raise ValueError("no such step")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Text of a stranger in a message: one line, not too long."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")

@@ -20,22 +20,22 @@ from bonegraph.scores.align import align
 from bonegraph.scores.files import read_scores
 from bonegraph.scores.fusion import fuse
 from bonegraph.skeleton import nearest
-from bonegraph.training.run import fit
+from bonegraph.training.run import fit, new_model
 from bonegraph.training.settings import Settings
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a metric, on the test part of a split.
+    """A column: a metric on the test part of a split, or the size of the models.
 
     Args:
         title: its heading.
-        metric: a share in [0, 1] from the scores of a run.
+        metric: a share in [0, 1] from the scores of a run; None counts the parameters, of which papers give millions.
         split: a split of the store; empty for the split of the settings.
     """
 
     title: str
-    metric: Callable[[Scores], float]
+    metric: Callable[[Scores], float] | None
     split: str = ""
 
 
@@ -45,11 +45,13 @@ class Row:
 
     Args:
         title: as the paper calls it.
-        paper: the paper's values in percent, one a column; None where it gives none.
+        paper: the paper's values in percent (millions of parameters), one a column; None where it gives none.
         settings: what is trained.
         file: name of a modality whose scores the user brings.
         fused: titles of rows whose probabilities are averaged, clip by clip.
         ours: whether the row is ours and not the paper's.
+        run: name of the run folder, the same for rows that are the same training; empty for one by the title.
+        remark: on the paper's values, where they need one.
     """
 
     title: str
@@ -58,6 +60,13 @@ class Row:
     file: str = ""
     fused: tuple[str, ...] = ()
     ours: bool = False
+    run: str = ""
+    remark: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of the run folder."""
+        return self.run or slug(self.title)
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,17 @@ class Measured:
         return f"{mean(self.values):.1f} ± {stdev(self.values):.1f}"
 
 
-Cells = dict[tuple[str, str], Measured]
+@dataclass(frozen=True)
+class Size:
+    """Our value of a cell: how many parameters a model has."""
+
+    parameters: int
+
+    def __str__(self) -> str:
+        return f"{self.parameters:,}"
+
+
+Cells = dict[tuple[str, str], Measured | Size]
 """(row, column) -> our value."""
 
 
@@ -114,7 +133,8 @@ def measure(
 ) -> Cells:
     """Train and score whatever of a table is missing.
 
-    Each run has a folder ``ROW/SPLIT-seedN`` of its own, so that an interrupted table goes on where it was.
+    Each run has a folder ``NAME/SPLIT-seedN`` of its own, so that an interrupted table goes on where it was, and rows
+    and tables that name the same run share it.
 
     Args:
         table: which one.
@@ -137,26 +157,34 @@ def measure(
             raise ValueError(f"no row of this table takes the scores of '{name}'{nearest(name, taken)}.")
     brought = {name: read_scores(path).scores for name, path in files.items()}  # before hours of training
     first = next((row.settings for row in rows if row.settings is not None), None)
-    jobs = [
-        (row, replace(row.settings, split=split, seed=row.settings.seed + number))
-        for row in rows
-        if row.settings is not None
-        for split in dict.fromkeys(column.split or row.settings.split for column in table.columns)
-        for number in range(seeds)
-    ]
-    for settings in {(job.data, job.split): job for _, job in jobs}.values():
+
+    def runs(row: Row, split: str) -> dict[Path, Settings]:
+        """The runs of a row by their folders, one a seed."""
+        assert row.settings is not None
+        chosen = replace(row.settings, split=split or row.settings.split)
+        return {
+            folder / row.folder / f"{chosen.split}-seed{seed}": replace(chosen, seed=seed)
+            for seed in range(chosen.seed, chosen.seed + seeds)
+        }
+
+    jobs: dict[Path, tuple[str, Settings]] = {}
+    for row in (row for row in rows if row.settings is not None):
+        for column in (column for column in table.columns if column.metric is not None):
+            for place, settings in runs(row, column.split).items():
+                same = jobs.setdefault(place, (row.title, settings))[1]
+                assert same == settings, f"'{place}' would hold two trainings"
+    for settings in {(settings.data, settings.split): settings for _, settings in jobs.values()}.values():
         _check_data(table, Store.open(settings.data), settings.split)
-    trained: dict[tuple[str, str], list[Scores]] = {}
-    for number, (row, settings) in enumerate(jobs, start=1):
-        say(f"{number} of {len(jobs)}: {row.title}, {settings.split}, seed {settings.seed}")
-        place = folder / slug(row.title) / f"{settings.split}-seed{settings.seed}"
-        trained.setdefault((row.title, settings.split), []).append(run(settings, place, progress))
+    trained: dict[Path, Scores] = {}
+    for number, (place, (title, settings)) in enumerate(jobs.items(), start=1):
+        say(f"{number} of {len(jobs)}: {title}, {settings.split}, seed {settings.seed}")
+        trained[place] = run(settings, place, progress)
 
     by_title = {row.title: row for row in rows}
 
     def found(row: Row, split: str) -> list[Scores]:
         if row.settings is not None:
-            return trained[row.title, split or row.settings.split]
+            return [trained[place] for place in runs(row, split)]
         if row.fused:
             parts = [found(by_title[title], split) for title in row.fused]
             most = max(map(len, parts)) if all(parts) else 0
@@ -165,12 +193,21 @@ def measure(
             return []
         return [_on_part(brought[row.file], first.data, split or first.split, str(files[row.file]))]
 
-    cells = {}
+    cells: Cells = {}
     for row in rows:
         for column in table.columns:
-            if scores := found(row, column.split):
+            if column.metric is None:
+                if row.settings is not None:
+                    cells[row.title, column.title] = size(row.settings)
+            elif scores := found(row, column.split):
                 cells[row.title, column.title] = Measured(tuple(100 * column.metric(one) for one in scores))
     return cells
+
+
+def size(settings: Settings) -> Size:
+    """Parameters of the model that settings train."""
+    model = new_model(settings, Store.open(settings.data))
+    return Size(sum(parameter.numel() for parameter in model.parameters()))
 
 
 def _check_data(table: Table, store: Store, split: str) -> None:

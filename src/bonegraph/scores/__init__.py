@@ -5,6 +5,7 @@
 `subset`           the same for some of the classes
 `align`            several scorings side by side: clips by id, classes by name
 `fusion`           their weighted mean, and weights chosen on a validation part
+`streams`          a folder with a run for each stream, and the fusions that papers report
 `comparison`       what one run gets right that another does not, and whether that is more than chance
 `files`            our own files, tables, and what other code left behind
 `text`             all of it in plain lines

@@ -9,6 +9,7 @@ from bonegraph.read.pickles import load_pickle
 from bonegraph.scores.by_id import Scores
 from bonegraph.scores.order import PICKLES, ClipOrder
 from bonegraph.scores.pickled import scores_of_pickle
+from bonegraph.scores.streams import stream_runs
 from bonegraph.scores.tables import read_table
 
 
@@ -33,6 +34,11 @@ def scores_file(given: str | Path, part: str = "test") -> Path:
     given = Path(given)
     path = given / f"scores{'' if part == 'test' else f'-{part}'}.npz" if given.is_dir() else given
     if not path.is_file():
+        if streams := stream_runs(given):
+            raise FileNotFoundError(
+                f"'{given}' is a folder of streams; give one of them ('{next(iter(streams.values()))}') or their fused "
+                f"scores ('{given / 'fused-2s.npz'}'), which 'bonegraph evaluate {given}' writes."
+            )
         option = "" if part == "test" else f" --part {part}"
         how = f"; write it with 'bonegraph evaluate {given}{option}'." if given.is_dir() else "."
         raise FileNotFoundError(f"no scores '{path}'{how}")

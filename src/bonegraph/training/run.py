@@ -86,7 +86,7 @@ def fit(
         workers=settings.workers,
     )
     watched = store.part(settings.split, "test") if watch_test else store.labels[:0]
-    _check_folder(folder, settings)
+    check_folder(folder, settings)
     if (folder / FINAL).is_file():
         return folder / FINAL
     folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def _channels(settings: Settings, store: Store) -> int:
     return coordinates + int(settings.transforms.confidence)
 
 
-def _check_folder(folder: Path, settings: Settings) -> None:
+def check_folder(folder: Path, settings: Settings) -> None:
     """See that a run folder is new, or holds a run with the same settings.
 
     Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data lie and how

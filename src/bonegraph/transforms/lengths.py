@@ -30,10 +30,14 @@ class Length:
         frames: T of the result; without meaning for ``all``.
         test_frames: for ``fragment``, T in testing; 0 for ``frames``.
         fill: for ``fragment``, the frames that a shorter clip is brought to before the run is cut out.
-        replay: for ``fragment``, whether missing frames play the clip again (ST-GCN's text) or are absent.
+        replay: for ``fragment``, whether missing frames play the clip again (ST-GCN's text) or are absent; for
+            ``uniform``, whether a clip of fewer frames is played again, from a random frame in training and evenly
+            spaced ones in testing (PYSKL), instead of stretched.
         test_clips: how many differently sampled clips are averaged in testing; ``uniform`` alone has more than one.
         crop: for ``crop-resize``, the shortest and the longest share of the clip that is cut out in training; in
             testing the middle 95 % are taken, or all of it if ``crop`` is (1, 1).
+        released: for ``crop-resize``, as the public code of CTR-GCN: whole frames are cut, and where only one of two
+            neighbours is seen it is blended with zeros.
 
     Raises:
         ValueError: numbers out of range.
@@ -46,14 +50,19 @@ class Length:
     test_frames: int = 0
     fill: int = 0
     replay: bool = False
+    released: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.test_clips < 1:
             raise ValueError(f"frames and test_clips must be at least 1, got {self.frames} and {self.test_clips}.")
         if self.test_clips > 1 and self.rule != "uniform":
             raise ValueError(f"the rule '{self.rule}' has one test clip, got test_clips {self.test_clips}.")
-        if self.rule != "fragment" and (self.test_frames or self.fill or self.replay):
-            raise ValueError(f"test_frames, fill and replay belong to the rule 'fragment', got '{self.rule}'.")
+        if self.rule != "fragment" and (self.test_frames or self.fill):
+            raise ValueError(f"test_frames and fill belong to the rule 'fragment', got '{self.rule}'.")
+        if self.replay and self.rule not in ("fragment", "uniform"):
+            raise ValueError(f"replay belongs to the rules 'fragment' and 'uniform', got '{self.rule}'.")
+        if self.released and self.rule != "crop-resize":
+            raise ValueError(f"released belongs to the rule 'crop-resize', got '{self.rule}'.")
         if self.test_frames < 0 or self.fill < 0:
             raise ValueError(f"test_frames and fill must be at least 0, got {self.test_frames} and {self.fill}.")
         if not 0 < self.crop[0] <= self.crop[1] <= 1:
@@ -68,10 +77,12 @@ class Pick:
         frames: (N, T) frame numbers inside each clip, -1 for an absent frame; (N, 2 T) where ``blend`` is given: first
             the earlier, then the later neighbours.
         blend: (N, T) weight of the later neighbour, or None.
+        zeros: who is not seen is blended as if all joints were at zero.
     """
 
     frames: Indices
     blend: NDArray[np.float32] | None = None
+    zeros: bool = False
 
 
 def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: int = 0) -> Pick:
@@ -90,7 +101,8 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
             offset: NDArray[np.float64] | float = (test_clip + 0.5) / length.test_clips
         else:
             offset = uniform(keys, "frames", length.frames)
-        return Pick(np.minimum(((steps + offset) * total / length.frames).astype(np.int64), total - 1))
+        picked = np.minimum(((steps + offset) * total / length.frames).astype(np.int64), total - 1)
+        return Pick(_again(length, total, keys, test_clip, picked) if length.replay else picked)
     if length.rule == "replay":
         return Pick(steps % total)
     if length.rule == "fragment":
@@ -99,6 +111,15 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
         frames = np.arange(int(lengths.max()))[None, :]
         return Pick(np.where(frames < total, frames, -1))
     return _crop_resize(length, total, keys)
+
+
+def _again(length: Length, total: Indices, keys: Keys | None, test_clip: int, picked: Indices) -> Indices:
+    """Clips of too few frames from some frame on, and from their beginning again; the others as they are picked."""
+    if keys is None:
+        start = np.where(total < length.test_clips, test_clip, test_clip * total // length.test_clips)
+    else:
+        start = integers(keys, "start", total, 1)
+    return np.where(total < length.frames, (start + np.arange(length.frames)) % total, picked)
 
 
 def _fragment(length: Length, total: Indices, keys: Keys | None) -> Pick:
@@ -118,13 +139,25 @@ def _crop_resize(length: Length, total: Indices, keys: Keys | None) -> Pick:
         draws = uniform(keys, "crop", 2)
         share = shortest + (longest - shortest) * draws[:, :1]
         place = draws[:, 1:]
+    first, last = np.zeros_like(total), total - 1  # the frames that may be used
     cut = np.maximum(share * total, np.minimum(total, length.frames))  # never below the frames that are asked for
-    start = place * (total - cut)
+    if length.released:
+        if keys is None:  # the public code has no lower limit here
+            aside = ((1 - share) * total / 2).astype(np.int64)
+            cut, first = total - 2 * aside, aside
+        else:
+            cut = np.floor(cut)
+            first = (place * (total - cut + 1)).astype(np.int64)
+        last = first + cut - 1
+        start = first
+    else:
+        start = place * (total - cut)
     centre = start + (np.arange(length.frames) + 0.5) * cut / length.frames - 0.5
-    centre = np.clip(centre, 0, total - 1)
+    centre = np.clip(centre, first, last)
     earlier = np.floor(centre).astype(np.int64)
-    later = np.minimum(earlier + 1, total - 1)
-    return Pick(np.concatenate([earlier, later], axis=1), (centre - earlier).astype(np.float32))
+    later = np.minimum(earlier + 1, last).astype(np.int64)
+    frames = np.concatenate([earlier, later], axis=1)
+    return Pick(frames, (centre - earlier).astype(np.float32), zeros=length.released)
 
 
 def blend(
@@ -132,13 +165,14 @@ def blend(
     visible: Bool[Tensor, "n 2*t v m"],
     confidence: Float[Tensor, "n 2*t v m"] | None,
     later: Float[Tensor, "n t"],
+    zeros: bool = False,
 ) -> tuple[Float[Tensor, "n c t v m"], Bool[Tensor, "n t v m"], Float[Tensor, "n t v m"] | None]:
-    """Join earlier and later neighbours of a `Pick`; where only one of them is seen, it counts alone."""
+    """Join earlier and later neighbours of a `Pick`; one that is seen alone counts alone, or with ``zeros``."""
     frames = later.shape[1]
     first, second = visible[:, :frames], visible[:, frames:]
     weight = later[:, :, None, None]
-    share = torch.where(first, torch.where(second, 1 - weight, 1), 0)
-    other = torch.where(second, torch.where(first, weight, 1), 0)
+    share = torch.where(first, torch.where(second | zeros, 1 - weight, 1), 0)
+    other = torch.where(second, torch.where(first | zeros, weight, 1), 0)
     joined = positions[:, :, :frames] * share[:, None] + positions[:, :, frames:] * other[:, None]
     if confidence is not None:
         confidence = confidence[:, :frames] * share + confidence[:, frames:] * other

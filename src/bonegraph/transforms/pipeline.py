@@ -57,7 +57,8 @@ class Transforms:
         augment: random changes in training.
         centre_on: the ``first-person``, or the middle of all ``people``, which tells interactions better apart.
         zero_padded: M > 0 does as the released code does: the network is not told who is seen, but always gets M people
-            and zeros where nobody is; 0 gives it masks.
+            and zeros where nobody is, from which streams are made as if they were places; 0 gives it masks.
+        y_up: turn y, which points down in images, upwards (2s-AGCN and MS-G3D on Kinetics).
 
     Raises:
         ValueError: ``zero_padded`` is below 0.
@@ -72,6 +73,7 @@ class Transforms:
     augment: Augment = field(default_factory=Augment)
     centre_on: CentreOn = "first-person"
     zero_padded: int = 0
+    y_up: bool = False
 
     def __post_init__(self) -> None:
         if self.zero_padded < 0:
@@ -91,6 +93,8 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         positions = normalise.image_centre(positions, visible, transforms.image or (1.0, 1.0))
     else:
         positions = normalise.centre(positions, visible, skeleton, transforms.centre, transforms.centre_on)
+    if transforms.y_up:
+        positions = torch.cat([positions[:, :1], -positions[:, 1:2], positions[:, 2:]], dim=1)
     if transforms.rotate_to_body:
         positions = normalise.rotate_to_body(positions, visible, skeleton)
     if transforms.scale == "image":
@@ -113,15 +117,21 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         positions = torch.where(visible[:, None], positions, 0)
     if transforms.scale in ("body-height", "min-max"):
         positions = normalise.scale(positions, visible, skeleton, transforms.scale)
-    positions, visible = stream(positions, visible, skeleton, transforms.stream)
-    if transforms.confidence:
-        if confidence is None:
-            raise ValueError("the data set has no confidence; set transforms.confidence to false.")
-        positions = torch.cat([positions, (confidence * visible)[:, None]], dim=1)
+    if transforms.confidence and confidence is None:
+        raise ValueError("the data set has no confidence; set transforms.confidence to false.")
     if transforms.zero_padded:
-        positions, visible = _as_zeros(positions, transforms.zero_padded)
+        positions = _with_confidence(positions, visible, confidence if transforms.confidence else None)
+        positions, visible = stream(*_as_zeros(positions, transforms.zero_padded), skeleton, transforms.stream)
         confidence = None
+    else:
+        positions, visible = stream(positions, visible, skeleton, transforms.stream)
+        positions = _with_confidence(positions, visible, confidence if transforms.confidence else None)
     return replace(batch, positions=positions, visible=visible, confidence=confidence)
+
+
+def _with_confidence(positions: torch.Tensor, visible: torch.Tensor, confidence: torch.Tensor | None) -> torch.Tensor:
+    """The confidence, where it is given, as a further channel."""
+    return positions if confidence is None else torch.cat([positions, (confidence * visible)[:, None]], dim=1)
 
 
 def _as_zeros(positions: torch.Tensor, people: int) -> tuple[torch.Tensor, torch.Tensor]:

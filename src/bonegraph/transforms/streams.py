@@ -15,6 +15,16 @@ Stream = Literal["joint", "bone", "joint-motion", "bone-motion"]
 STREAMS: tuple[Stream, ...] = ("joint", "bone", "joint-motion", "bone-motion")
 
 
+def check_streams(names: Sequence[str]) -> None:
+    """See that streams exist.
+
+    Raises:
+        ValueError: one does not; the message lists the choices.
+    """
+    if unknown := [name for name in names if name not in STREAMS]:
+        raise ValueError(f"no stream '{unknown[0]}'{nearest(unknown[0], STREAMS)}.")
+
+
 def _in_memory_order(x: Tensor) -> Tensor:
     """(N, C, T, V, M) as (N, M, T, V, C), the order in which a store gathers; a view."""
     return x.permute(0, 4, 2, 3, 1)
@@ -72,8 +82,7 @@ def streams(
     Raises:
         ValueError: no such stream.
     """
-    if unknown := [name for name in names if name not in STREAMS]:
-        raise ValueError(f"no stream '{unknown[0]}'{nearest(unknown[0], STREAMS)}.")
+    check_streams(names)
     rows, seen = _in_memory_order(positions), visible.permute(0, 3, 1, 2)[..., None]  # n m t v c, n m t v 1
     body = seen[:, :, :, :1]
     if torch.equal(seen, body.expand_as(seen)):

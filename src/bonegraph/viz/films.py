@@ -24,7 +24,14 @@ _ROOM = 0.06  # free border of the picture, of its larger side
 _STRAY = 0.25  # how far beyond the usual range of positions the picture still reaches, of that range
 
 
-def film_data(sequence: Sequence, *, frames: int = 48, title: str = "", note: str = "") -> dict[str, object]:
+def film_data(
+    sequence: Sequence,
+    *,
+    frames: int = 48,
+    title: str = "",
+    note: str = "",
+    weights: NDArray[np.floating] | None = None,
+) -> dict[str, object]:
     """One film as plain data for JSON: 3-D recordings from the front (x right, y up), 2-D ones as in the picture.
 
     Args:
@@ -32,18 +39,23 @@ def film_data(sequence: Sequence, *, frames: int = 48, title: str = "", note: st
         frames: at most so many of its frames, spread evenly; the film still takes as long as the recording.
         title: what it is.
         note: a sentence about it.
+        weights: (M, V) in [0, 1], how large and how bright each joint is; NaN for people who have none. They take the
+            place of the colours of the sides.
 
     Returns:
         ``title``, ``note``, ``fps``; ``frames``, how many (F); ``bones``, pairs of joint numbers; ``sides``, for each
         joint 0 (middle), 1 (left) or 2 (right); ``size``, width and height of the picture in grid steps; ``people``,
         for each person F frames, each None where the person is absent, or x and y of the joints in turn
-        (x0, y0, x1, y1, ...; y down), both -1 where the joint is not visible.
+        (x0, y0, x1, y1, ...; y down), both -1 where the joint is not visible; and, where they are given, ``weights``,
+        for each person None or one of each joint.
 
     Raises:
-        ValueError: frames is below 1.
+        ValueError: frames is below 1, or the weights do not fit.
     """
     if frames < 1:
         raise ValueError(f"a film needs at least 1 frame, got {frames}.")
+    if weights is not None and weights.shape != sequence.positions.shape[1:3]:
+        raise ValueError(f"weights have shape {weights.shape}, but the film has {sequence.positions.shape[1:3]}.")
     count = min(frames, sequence.num_frames)
     chosen = np.linspace(0, sequence.num_frames - 1, count).round().astype(int)
     visible = sequence.visible[chosen]  # (F, M, V)
@@ -58,6 +70,7 @@ def film_data(sequence: Sequence, *, frames: int = 48, title: str = "", note: st
         [row if there else None for row, there in zip(film, shown, strict=True)]
         for film, shown in zip(rows.tolist(), present.T.tolist(), strict=True)
     ]
+    shades = {} if weights is None else {"weights": [_shades(person) for person in weights]}
     return {
         "title": title,
         "note": note,
@@ -67,7 +80,13 @@ def film_data(sequence: Sequence, *, frames: int = 48, title: str = "", note: st
         "sides": _sides(sequence.skeleton),
         "size": size,
         "people": people,
+        **shades,
     }
+
+
+def _shades(weights: NDArray[np.floating]) -> list[float] | None:
+    """Weights of a person for JSON."""
+    return None if np.isnan(weights).any() else [round(float(weight), 3) for weight in weights.clip(0, 1)]
 
 
 def film_element(key: str, title: str, note: str = "") -> str:
@@ -162,6 +181,9 @@ FILM_SCRIPT = """
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const style = getComputedStyle(document.documentElement);
     const colours = ["middle", "left", "right"].map(side => style.getPropertyValue("--film-" + side).trim());
+    const parts = colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16));
+    const [dull, bright] = [parts(colours[0]), parts(colours[1])];
+    const shade = weight => `rgb(${dull.map((part, at) => Math.round(part + (bright[at] - part) * weight)).join(" ")})`;
     const pen = canvas.getContext("2d");
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, width, height);
@@ -174,20 +196,22 @@ FILM_SCRIPT = """
       if (!points) return;
       const x = joint => left + points[2 * joint] * scale, y = joint => top + points[2 * joint + 1] * scale;
       const there = joint => points[2 * joint] >= 0;
+      const weights = film.weights ? film.weights[person] : null;
       // further people are paler, and hatched
       pen.globalAlpha = person ? 0.75 : 1;
       pen.lineWidth = (person ? 2 : 2.5) * sharp;
       pen.setLineDash(person ? [5 * sharp, 4 * sharp] : []);
       for (const [a, b] of film.bones) {
         if (!there(a) || !there(b)) continue;
-        pen.strokeStyle = colours[film.sides[a] || film.sides[b]];
+        pen.strokeStyle = colours[film.weights ? 0 : film.sides[a] || film.sides[b]];
         pen.beginPath(); pen.moveTo(x(a), y(a)); pen.lineTo(x(b), y(b)); pen.stroke();
       }
       pen.setLineDash([]);
       film.sides.forEach((side, joint) => {
         if (!there(joint)) return;
-        pen.fillStyle = colours[side];
-        pen.beginPath(); pen.arc(x(joint), y(joint), 2.2 * sharp, 0, 2 * Math.PI); pen.fill();
+        pen.fillStyle = weights ? shade(weights[joint]) : colours[film.weights ? 0 : side];
+        const radius = weights ? 2 + 6 * weights[joint] : 2.2;
+        pen.beginPath(); pen.arc(x(joint), y(joint), radius * sharp, 0, 2 * Math.PI); pen.fill();
       });
     });
     pen.globalAlpha = 0.6;

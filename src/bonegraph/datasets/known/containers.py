@@ -17,7 +17,7 @@ import numpy as np
 from bonegraph.datasets.card import LEADING, TRAILING
 from bonegraph.datasets.known.base import NO_LABEL, KnownSet, Source, files_in
 from bonegraph.datasets.splits import Split
-from bonegraph.read.annotations import open_annotations, read_annotation
+from bonegraph.read.annotations import open_annotations, pre_normalised, read_annotation
 from bonegraph.read.arrays import Arrays, has_score, labels_of, open_arrays, prefix_of, sequence_of, skeleton_with
 from bonegraph.read.ctrgcn import open_ctrgcn
 from bonegraph.read.table import FPS
@@ -230,6 +230,8 @@ class AnnotationsSet(Container):
         unit: of the positions; default metres, and pixels where there are two coordinates; ``normalised`` divides
             pixels by the width and the height of the picture.
         classes: a text file, one class name a line; default the numbers of the classes.
+        normalise: centre and turn clips in space as PYSKL does before it trains (its ``PreNormalize3D``), and leave out
+            frames without the first person; public weights of PYSKL and MMAction2 expect that.
 
     Raises:
         ValueError: a setting makes no sense.
@@ -245,8 +247,11 @@ class AnnotationsSet(Container):
         fps: float = FPS,
         unit: Unit | None = None,
         classes: Path | None = None,
+        normalise: bool = False,
     ) -> None:
         super().__init__(skeleton, fps, unit, classes)
+        self.normalise = normalise
+        self._given["normalise"] = normalise or None
 
     def find(self, folder: str | Path) -> list[Source]:
         """Every clip of the file; one that only a split names is refused.
@@ -282,7 +287,8 @@ class AnnotationsSet(Container):
         """Read one clip out of the file."""
         assert source.path is not None
         clip = opened_once(open_annotations, source.path).clips[source.id]
-        return read_annotation(clip, self.skeleton, self.fps, self.unit)
+        sequence = read_annotation(clip, self.skeleton, self.fps, self.unit)
+        return pre_normalised(sequence) if self.normalise else sequence
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -128,8 +128,8 @@ def released_msg3d(recording: NtuRecording) -> Sequence:
     present = _there(bodies)
     main = bodies[:, :1, MID_SPINE, None].copy()
     bodies = np.where(bodies.any(axis=-1, keepdims=True), bodies - main, np.float32(0))
-    bodies = _turned(bodies, bodies[0, 0, MID_SPINE] - bodies[0, 0, _PELVIS], np.array([0, 0, 1]))
-    bodies = _turned(bodies, bodies[0, 0, _RIGHT] - bodies[0, 0, _LEFT], np.array([1, 0, 0]))
+    bodies = turned(bodies, bodies[0, 0, MID_SPINE] - bodies[0, 0, _PELVIS], np.array([0, 0, 1]))
+    bodies = turned(bodies, bodies[0, 0, _RIGHT] - bodies[0, 0, _LEFT], np.array([1, 0, 0]))
     return _sequence(bodies, present)
 
 
@@ -147,7 +147,7 @@ def _replayed(body: Bodies) -> Bodies:
     return body[np.arange(FRAMES) % len(body)]
 
 
-def _turned(bodies: Bodies, bone: NDArray[np.float32], axis: NDArray[np.int64]) -> Bodies:
+def turned(bodies: Bodies, bone: NDArray[np.float32], axis: NDArray[np.int64]) -> Bodies:
     """Rotate everything about the line that is square to a bone and an axis, so that the bone comes to lie on it.
 
     A bone of no length, or along the axis (in whichever direction), turns nothing.
@@ -160,8 +160,8 @@ def _turned(bodies: Bodies, bone: NDArray[np.float32], axis: NDArray[np.int64]) 
     x, y, z = square / sine
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     matrix = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross  # Rodrigues
-    turned: Bodies = (bodies @ matrix.T).astype(np.float32)
-    return turned
+    result: Bodies = (bodies @ matrix.T).astype(np.float32)
+    return result
 
 
 # --- CTR-GCN ----------------------------------------------------------------------------------------------------------

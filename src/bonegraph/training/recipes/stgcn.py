@@ -19,10 +19,10 @@ def ntu_paper() -> Settings:
     """ST-GCN as in the text on NTU RGB+D: dropout 0.5, no augmentation, clips replayed to 300 frames.
 
     Paper: X-Sub 81.5 %, X-View 88.3 %.
-    ``bonegraph fit ntu-paper --data data/ntu60 --split xsub --run RUN``
+    ``bonegraph fit stgcn-ntu60-paper --data data/ntu60 --split xsub --run RUN``
     """
     return Settings(
-        recipe="ntu-paper",
+        recipe="stgcn-ntu60-paper",
         split="xsub",
         model=stgcn.paper(),
         length=Length("replay", 300),
@@ -38,10 +38,10 @@ def ntu_released() -> Settings:
     """ST-GCN as its authors released it, on NTU RGB+D: 10 units, zero-padded people and frames.
 
     The store is prepared with ``--cleaning released-stgcn``. Paper: X-Sub 81.5 %, X-View 88.3 %.
-    ``bonegraph fit ntu-released --data data/ntu60-stgcn --split xsub --run RUN``
+    ``bonegraph fit stgcn-ntu60-released --data data/ntu60-stgcn --split xsub --run RUN``
     """
     return Settings(
-        recipe="ntu-released",
+        recipe="stgcn-ntu60-released",
         split="xsub",
         model=stgcn.released(),
         length=Length("fragment", 300),
@@ -56,10 +56,10 @@ def ntu_released() -> Settings:
 def ntu_best() -> Settings:
     """ST-GCN as we recommend it on NTU RGB+D. Not measured by us: no one here has the recordings.
 
-    ``bonegraph fit ntu-best --data data/ntu60 --split xsub --run RUN``
+    ``bonegraph fit stgcn-ntu60-best --data data/ntu60 --split xsub --run RUN``
     """
     return Settings(
-        recipe="ntu-best",
+        recipe="stgcn-ntu60-best",
         split="xsub",
         model=stgcn.best(),
         length=Length("uniform", 100, test_clips=4),
@@ -79,10 +79,10 @@ def kinetics_paper() -> Settings:
     """ST-GCN as in the text on Kinetics-Skeleton: random moving and fragments instead of dropout, tests on all frames.
 
     The store is prepared with ``--people clip``. Paper: top-1 30.7 %, top-5 52.8 %.
-    ``bonegraph fit kinetics-paper --data data/kinetics --run RUN``
+    ``bonegraph fit stgcn-kinetics-paper --data data/kinetics --run RUN``
     """
     return Settings(
-        recipe="kinetics-paper",
+        recipe="stgcn-kinetics-paper",
         split="given",
         model=replace(stgcn.paper(), dropout=0.0),
         length=Length("fragment", 150, test_frames=300, fill=300, replay=True),
@@ -98,10 +98,10 @@ def kinetics_released() -> Settings:
     """ST-GCN as its authors released it, on Kinetics-Skeleton: fragments of zero-padded clips.
 
     The store is prepared with ``--people frame``. Paper: top-1 30.7 %, top-5 52.8 %.
-    ``bonegraph fit kinetics-released --data data/kinetics-frame --run RUN``
+    ``bonegraph fit stgcn-kinetics-released --data data/kinetics-frame --run RUN``
     """
     return Settings(
-        recipe="kinetics-released",
+        recipe="stgcn-kinetics-released",
         split="given",
         model=stgcn.released(dropout=0.0),
         length=Length("fragment", 150, test_frames=300, fill=300),
@@ -116,10 +116,10 @@ def kinetics_released() -> Settings:
 def kinetics_best() -> Settings:
     """ST-GCN as we recommend it on Kinetics-Skeleton. Not measured by us: no one here has the recordings.
 
-    ``bonegraph fit kinetics-best --data data/kinetics --run RUN``
+    ``bonegraph fit stgcn-kinetics-best --data data/kinetics --run RUN``
     """
     return Settings(
-        recipe="kinetics-best",
+        recipe="stgcn-kinetics-best",
         split="given",
         model=stgcn.best(),
         length=Length("uniform", 100, test_clips=4),
