@@ -160,8 +160,9 @@ def test_loss_is_the_mean_of_two_cross_entropies() -> None:
 def test_branches_are_what_the_heads_read() -> None:
     model = network()
     x = torch.randn(2, 3, 8, 5, 2)
-    for (features, head), logits in zip(model.branches(x), model.logits(x), strict=True):
-        torch.testing.assert_close(head(pool(features)), logits)
+    for (stages, head), logits in zip(model.branches(x), model.logits(x), strict=True):
+        torch.testing.assert_close(head(pool(stages[-1])), logits)
+        assert [stage.maps.shape[1] for stage in stages] == [12, *((8, 12) if head is model.fine_head else (16, 24))]
 
 
 @pytest.mark.parametrize("subsample", [1, 2, 4])

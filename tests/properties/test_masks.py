@@ -312,7 +312,10 @@ def test_pooling_is_a_mean_over_what_is_seen(seed: int) -> None:
     maps = random.normal(size=(rows, 2, 4, 3))
     frames = random.random((rows, 4)) < 0.5
     owner = np.sort(random.integers(0, clips, rows))
-    ours = pool(Features(torch.from_numpy(maps), torch.from_numpy(owner), torch.from_numpy(frames), clips)).numpy()
+    slot = torch.zeros(rows, dtype=torch.long)
+    ours = pool(
+        Features(torch.from_numpy(maps), torch.from_numpy(owner), slot, torch.from_numpy(frames), clips)
+    ).numpy()
     for clip in range(clips):
         people = []
         for row in range(rows):

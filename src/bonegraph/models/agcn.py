@@ -15,6 +15,7 @@ Axes: N clips, C channels, T frames, V joints, M people, K subsets, R people as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -236,8 +237,10 @@ class AGCN(ActionModel):
             elif isinstance(module, Unit):
                 nn.init.constant_(module.spatial_norm.weight, 1e-6)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
-        return run(self.units, self.config.strides, people.rows, people, self.graph)
+        yield from run(self.units, self.config.strides, people.rows, people, self.graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -20,12 +21,14 @@ class People(NamedTuple):
     Attributes:
         rows: R people, all M of every clip, or only the present ones.
         owner: the clip of each row.
+        slot: which of the M people of the clip it is.
         visible: joints seen, None where nothing is masked.
         num_clips: N.
     """
 
     rows: Float[Tensor, "r c t v"]
     owner: Int[Tensor, " r"]
+    slot: Int[Tensor, " r"]
     visible: Bool[Tensor, "r t v"] | None
     num_clips: int
 
@@ -36,19 +39,33 @@ class People(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Feature maps on the graph, before pooling.
+    """Feature maps on the graph.
 
     Attributes:
         maps: one map a person.
         owner: the clip of each row.
+        slot: which of the M people of the clip it is.
         frames: frames that count, None where all do.
         num_clips: N.
     """
 
     maps: Float[Tensor, "r c t v"]
     owner: Int[Tensor, " r"]
+    slot: Int[Tensor, " r"]
     frames: Bool[Tensor, "r t"] | None
     num_clips: int
+
+
+class Branch(NamedTuple):
+    """What leads to one linear layer.
+
+    Attributes:
+        stages: maps after each block, the lowest first; the last ones are pooled.
+        head: the linear layer that reads them.
+    """
+
+    stages: tuple[Features, ...]
+    head: nn.Linear
 
 
 def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:
@@ -73,17 +90,18 @@ def people_as_rows(x: Tensor, visible: Tensor | None) -> People:
     count, _, frames, joints, people = x.shape
     rows = rearrange(x, "n c t v m -> (n m) c t v")
     owner = torch.arange(count, device=x.device).repeat_interleave(people)
+    slot = torch.arange(people, device=x.device).repeat(count)
     if visible is None:
-        return People(rows, owner, None, count)
+        return People(rows, owner, slot, None, count)
     if visible.shape != (count, frames, joints, people):
         raise ValueError(f"visible has shape {tuple(visible.shape)}, but x needs {(count, frames, joints, people)}.")
     seen = rearrange(visible, "n t v m -> (n m) t v")
     present = seen.flatten(1).any(dim=1)
     if present.all():
-        return People(rows, owner, seen, count)
+        return People(rows, owner, slot, seen, count)
     if not present.any():
         present = torch.ones_like(present)  # nobody in the whole batch: the masks below keep them out of the result
-    return People(rows[present], owner[present], seen[present], count)
+    return People(rows[present], owner[present], slot[present], seen[present], count)
 
 
 def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
@@ -100,7 +118,7 @@ def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Flo
 
 def pool(features: Features) -> Float[Tensor, "n c"]:
     """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
-    maps, owner, frames, count = features
+    maps, owner, _, frames, count = features
     if frames is None:
         people = maps.mean(dim=(2, 3))
         weight = torch.ones_like(owner, dtype=maps.dtype)
@@ -194,21 +212,29 @@ class Loss(NamedTuple):
 class ActionModel(nn.Module):
     """A model that ends in pooling and a linear head.
 
-    Subclasses give `features`, or `branches` where they have several heads; objectives such as the focus losses need
+    Subclasses give `stages`, or `branches` where they have several heads; objectives such as the focus losses need
     nothing but `branches`.
     """
 
     head: nn.Linear
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps before pooling."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each block, the lowest first."""
         raise NotImplementedError
+
+    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
+        """Feature maps before pooling: those of the last stage, without keeping the others."""
+        for found in self.stages(x, visible):
+            last = found
+        return last
 
     def branches(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
-    ) -> tuple[tuple[Features, nn.Linear], ...]:
-        """Every map that is pooled, with the linear layer that reads it; one for most models."""
-        return ((self.features(x, visible), self.head),)
+    ) -> tuple[Branch, ...]:
+        """What leads to each linear layer; most models have one."""
+        return (Branch(tuple(self.stages(x, visible)), self.head),)
 
     def forward(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

@@ -14,7 +14,7 @@ Axes: N clips, C channels, T frames, V joints, M people, E directed edges, Γ fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -188,12 +188,14 @@ class _Baseline(ActionModel):
         """The normalised input as the units take it."""
         return x
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = people_as_rows(x, visible)
         normalised = self.input_norm(people.rows, people.visible)
-        return run(self.units, self.config.strides, self._arranged(normalised), people)
+        yield from run(self.units, self.config.strides, self._arranged(normalised), people)
 
 
 class TCN(_Baseline):

@@ -15,6 +15,7 @@ Axes: N clips, C channels, T frames, V joints, M people, R people as rows.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -26,6 +27,7 @@ from torch.nn import functional
 from bonegraph.graph import Floats
 from bonegraph.models.base import (
     ActionModel,
+    Branch,
     Features,
     InputNorm,
     Loss,
@@ -232,21 +234,25 @@ class DualHead(ActionModel):
 
     def branches(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
-    ) -> tuple[tuple[Features, nn.Linear], ...]:
-        """Feature maps of the fine and of the coarse head, each with its linear layer."""
-        fine, coarse, _ = self._run(x, visible)
-        return (fine, self.fine_head), (coarse, self.coarse_head)
+    ) -> tuple[Branch, ...]:
+        """The fine and the coarse head, each from the backbone to its linear layer."""
+        fine, coarse = zip(*self._stages(x, visible), strict=True)
+        return Branch(fine, self.fine_head), Branch(coarse, self.coarse_head)
 
     def attentions(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Attentions:
         """What the heads tell each other about a batch."""
-        return self._run(x, visible)[2]
+        told = Attentions([], [], [], torch.empty(0))
+        for fine, _ in self._stages(x, visible, told):
+            told = told._replace(owner=fine.owner)
+        return told
 
     def logits(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes"]]:
         """Logits of the fine and of the coarse head (Eq. 12, 13 before the softmax)."""
-        fine, coarse = (head(pool(features)) for features, head in self.branches(x, visible))
-        return fine, coarse
+        for pair in self._stages(x, visible):
+            fine, coarse = pair
+        return self.fine_head(pool(fine)), self.coarse_head(pool(coarse))
 
     def forward(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
@@ -270,17 +276,27 @@ class DualHead(ActionModel):
         ]
         return torch.logaddexp(*parts)
 
-    def _run(self, x: Tensor, visible: Tensor | None) -> tuple[Features, Features, Attentions]:
+    def _stages(
+        self, x: Tensor, visible: Tensor | None, told: Attentions | None = None
+    ) -> Iterator[tuple[Features, Features]]:
+        """Maps of the fine and of the coarse head: the backbone's, then after each block and its attention."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         seen = people.frames
         frames = None if seen is None or bool(seen.all()) else seen  # None where nothing is hidden
+
+        def found(maps: Tensor, frames: Tensor | None) -> Features:
+            if frames is None and seen is not None:
+                frames = seen.new_ones(len(maps), maps.shape[2])
+            return Features(maps, people.owner, people.slot, frames, people.num_clips)
+
         out = self.backbone(people.rows.contiguous(memory_format=torch.channels_last), frames)
+        yield found(out, frames), found(out, frames)
         step = self.config.subsample
         coarse = out[:, :, ::step]
         fine = hide(self.embed(out), frames)
         coarse_frames = None if frames is None else frames[:, ::step]
-        told = Attentions([], [], [], people.owner)
+        told = told or Attentions([], [], [], people.owner)
         for index in (0, 1):
             fine = self.fine[index](fine, frames)
             frames = None if frames is None else every(frames, 2)
@@ -288,11 +304,7 @@ class DualHead(ActionModel):
             coarse = self.coarse[index](coarse, coarse_frames)
             coarse_frames = None if coarse_frames is None else every(coarse_frames, 2)
             fine = self._attend_joints(index, fine, frames, coarse, coarse_frames, told)
-        return (
-            Features(fine, people.owner, _all(fine, frames, seen), people.num_clips),
-            Features(coarse, people.owner, _all(coarse, coarse_frames, seen), people.num_clips),
-            told,
-        )
+            yield found(fine, frames), found(coarse, coarse_frames)
 
     def _attend_frames(
         self, index: int, fine: Tensor, fine_frames: Tensor | None, coarse: Tensor, told: Attentions
@@ -329,8 +341,3 @@ class DualHead(ActionModel):
         told.spatial.append(attention)
         attended: Tensor = fine * (1 + attention[:, None, None, :])
         return attended
-
-
-def _all(maps: Tensor, frames: Tensor | None, seen: Tensor | None) -> Tensor | None:
-    """Which frames count: all of them, where a mask is given that hides none."""
-    return frames if frames is not None or seen is None else maps.new_ones(len(maps), maps.shape[2], dtype=torch.bool)

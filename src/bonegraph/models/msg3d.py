@@ -15,6 +15,7 @@ Axes: N clips, C channels, T frames, V joints, M people, K scales, τ frames of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -363,8 +364,10 @@ class MSG3D(ActionModel):
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last block."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each block."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         out = people.rows.contiguous(memory_format=torch.channels_last)
@@ -373,4 +376,4 @@ class MSG3D(ActionModel):
         for block, stride in zip(self.blocks, self.config.strides, strict=True):
             out = block(out, frames if partial else None)
             frames = None if frames is None else every(frames, stride)
-        return Features(out, people.owner, frames, people.num_clips)
+            yield Features(out, people.owner, people.slot, frames, people.num_clips)

@@ -13,6 +13,7 @@ Axes: N clips, C channels, T frames, V joints, M people, K subsets, R people as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -318,18 +319,20 @@ class STGCN(ActionModel):
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = people_as_rows(x, visible)
         out = self.input_norm(people.rows, people.visible)
-        return run(self.units, self.config.strides, out, people, self.graph)
+        yield from run(self.units, self.config.strides, out, people, self.graph)
 
 
 def run(
     units: nn.ModuleList, strides: tuple[int, ...], x: Float[Tensor, "r c t v"], people: People, *graph: Tensor
-) -> Features:
-    """Units one after the other. A masked frame is zero before every unit, like the padding at the ends."""
+) -> Iterator[Features]:
+    """Units one after the other; the maps after each. A masked frame is zero before every unit, like the padding."""
     out = x.contiguous(memory_format=torch.channels_last)
     frames = people.frames
     partial = frames is not None and not bool(frames.all())
@@ -338,7 +341,7 @@ def run(
         if frames is not None:
             frames = every(frames, stride)
             out = hide(out, frames if partial else None)
-    return Features(out, people.owner, frames, people.num_clips)
+        yield Features(out, people.owner, people.slot, frames, people.num_clips)
 
 
 def initialise(model: nn.Module) -> None:

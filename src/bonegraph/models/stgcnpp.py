@@ -13,6 +13,7 @@ Axes: N clips, C channels, T frames, V joints, M people, K subsets, R people as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -223,9 +224,11 @@ class STGCNpp(ActionModel):
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
-    def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
-        """Feature maps after the last unit."""
+    def stages(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> Iterator[Features]:
+        """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = people_as_rows(x, visible)
         out = self.input_norm(people.rows, people.visible)
-        return run(self.units, self.config.strides, out, people)
+        yield from run(self.units, self.config.strides, out, people)
