@@ -186,7 +186,7 @@ def adjacency(
     return normalised.astype(np.float32)
 
 
-def scales(skeleton: Skeleton, num_scales: int, window: int = 1) -> NDArray[np.float32]:
+def scales(skeleton: Skeleton, num_scales: int, window: int = 1, *, cumulative: bool = False) -> NDArray[np.float32]:
     """Disentangled scales of MS-G3D (Liu et al., CVPR 2020, Eq. 4), over one frame or a window of frames (Eq. 7).
 
     Scale 0 is the identity; scale k links the nodes whose hop distance is exactly k, and each node with itself. In a
@@ -197,6 +197,7 @@ def scales(skeleton: Skeleton, num_scales: int, window: int = 1) -> NDArray[np.f
         skeleton: joints and edges.
         num_scales: K, the identity among them.
         window: τ frames; node ``frame * V + joint``.
+        cumulative: link what is at most 1, 2, ... hops away instead, as the text of STF has it.
 
     Shapes:
         returns (K, τV, τV) float32, ``[k, source, target]``, symmetric, normalised as D^-1/2 A D^-1/2.
@@ -215,6 +216,7 @@ def scales(skeleton: Skeleton, num_scales: int, window: int = 1) -> NDArray[np.f
     frame = np.arange(window).repeat(skeleton.num_joints)
     hops = np.where(frame[:, None] == frame[None, :], hops, np.maximum(hops, 1))
     itself = np.eye(len(hops), dtype=bool)
-    linked = np.stack([(hops == k) | itself for k in range(num_scales)]).astype(np.float64)
+    reached = [hops <= k + 1 if cumulative else hops == k for k in range(num_scales)]
+    linked = (np.stack(reached) | itself).astype(np.float64)
     degree = linked.sum(axis=1)
     return np.asarray(linked / np.sqrt(degree[:, :, None] * degree[:, None, :]), dtype=np.float32)

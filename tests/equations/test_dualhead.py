@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.models.base import pool
-from bonegraph.models.dualhead import Config, DualHead, SpatialAttention, TemporalAttention, paper, released, resample
+from bonegraph.features import pool, resample
+from bonegraph.models.dualhead import Config, DualHead, SpatialAttention, TemporalAttention, paper, released
 from bonegraph.models.released import FAMILIES
 from bonegraph.sample import Batch
 from bonegraph.skeleton import SKELETONS, Skeleton
@@ -160,7 +160,7 @@ def test_loss_is_the_mean_of_two_cross_entropies() -> None:
 def test_branches_are_what_the_heads_read() -> None:
     model = network()
     x = torch.randn(2, 3, 8, 5, 2)
-    for (stages, head), logits in zip(model.branches(x), model.logits(x), strict=True):
+    for (stages, head, _), logits in zip(model.branches(x), model.logits(x), strict=True):
         torch.testing.assert_close(head(pool(stages[-1])), logits)
         assert [stage.maps.shape[1] for stage in stages] == [12, *((8, 12) if head is model.fine_head else (16, 24))]
 

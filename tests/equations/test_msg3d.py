@@ -213,7 +213,7 @@ def test_both_orders_of_g3d_have_the_same_gradients() -> None:
     x = torch.randn(3, 4, 7, 5, dtype=torch.float64, requires_grad=True)
     found = []
     for order in (layer._gather_first, layer._weight_first):
-        inside = order(x)
+        inside = layer.norm(order(x))
         weight = torch.linspace(-1, 1, inside.numel(), dtype=torch.float64).view(inside.shape)
         values = [x, layer.residual_graph, layer.conv.weight]
         found.append(torch.autograd.grad((inside * weight).sum() + inside.square().sum(), values))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bonegraph.models.base import Features, InputNorm, people_as_rows, pool
+from bonegraph.features import Features, pool
+from bonegraph.models.base import InputNorm, people_as_rows
 from bonegraph.models.stgcn import STGCN, Config
 from bonegraph.skeleton import SKELETONS
 
@@ -314,7 +315,7 @@ def test_pooling_is_a_mean_over_what_is_seen(seed: int) -> None:
     owner = np.sort(random.integers(0, clips, rows))
     slot = torch.zeros(rows, dtype=torch.long)
     ours = pool(
-        Features(torch.from_numpy(maps), torch.from_numpy(owner), slot, torch.from_numpy(frames), clips)
+        Features(torch.from_numpy(maps), torch.from_numpy(owner), slot, torch.from_numpy(frames), clips, 1)
     ).numpy()
     for clip in range(clips):
         people = []

@@ -17,6 +17,7 @@ ORDER = (
     ("transforms",),
     ("datasets",),
     ("scores",),
+    ("features",),
     ("objectives",),
     ("models",),
     ("training",),

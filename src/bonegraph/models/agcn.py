@@ -24,8 +24,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, hop_distances
-from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, hide, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 

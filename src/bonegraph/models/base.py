@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Branch, Features, pool
 from bonegraph.sample import Batch
 from bonegraph.skeleton import Skeleton
 
@@ -36,36 +37,6 @@ class People(NamedTuple):
     def frames(self) -> Bool[Tensor, "r t"] | None:
         """Frames in which a person is seen at all, None where nothing is masked."""
         return None if self.visible is None else self.visible.any(dim=2)
-
-
-class Features(NamedTuple):
-    """Feature maps on the graph.
-
-    Attributes:
-        maps: one map a person.
-        owner: the clip of each row.
-        slot: which of the M people of the clip it is.
-        frames: frames that count, None where all do.
-        num_clips: N.
-    """
-
-    maps: Float[Tensor, "r c t v"]
-    owner: Int[Tensor, " r"]
-    slot: Int[Tensor, " r"]
-    frames: Bool[Tensor, "r t"] | None
-    num_clips: int
-
-
-class Branch(NamedTuple):
-    """What leads to one linear layer.
-
-    Attributes:
-        stages: maps after each block, the lowest first; the last ones are pooled.
-        head: the linear layer that reads them.
-    """
-
-    stages: tuple[Features, ...]
-    head: nn.Linear
 
 
 def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:
@@ -102,32 +73,6 @@ def people_as_rows(x: Tensor, visible: Tensor | None) -> People:
     if not present.any():
         present = torch.ones_like(present)  # nobody in the whole batch: the masks below keep them out of the result
     return People(rows[present], owner[present], slot[present], seen[present], count)
-
-
-def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
-    """Which frames count after a temporal stride: those that stand for at least one frame that counts."""
-    if stride == 1:
-        return frames
-    return functional.max_pool1d(frames[:, None].float(), stride, ceil_mode=True)[:, 0].bool()
-
-
-def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Float[Tensor, "r c t v"]:
-    """Zero the frames that do not count, as the padding at the ends of a clip is."""
-    return x if frames is None else x * frames[:, None, :, None]
-
-
-def pool(features: Features) -> Float[Tensor, "n c"]:
-    """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
-    maps, owner, _, frames, count = features
-    if frames is None:
-        people = maps.mean(dim=(2, 3))
-        weight = torch.ones_like(owner, dtype=maps.dtype)
-    else:
-        seen = frames.sum(dim=1)
-        people = (maps.mean(dim=3) * frames[:, None, :]).sum(dim=2) / seen.clamp(min=1)[:, None]
-        weight = (seen > 0).to(maps.dtype)
-    total = maps.new_zeros(count, maps.shape[1]).index_add(0, owner, people * weight[:, None])
-    return total / maps.new_zeros(count).index_add(0, owner, weight).clamp(min=1)[:, None]
 
 
 class InputNorm(nn.BatchNorm1d):

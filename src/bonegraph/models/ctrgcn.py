@@ -23,9 +23,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Features, hide
 from bonegraph.graph import Floats
 from bonegraph.models.agcn import check_people, directed, layout
-from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, hide, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
 from bonegraph.models.stgcn import TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 

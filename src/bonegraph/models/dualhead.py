@@ -24,19 +24,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Branch, Features, every, hide, pool, resample
 from bonegraph.graph import Floats
-from bonegraph.models.base import (
-    ActionModel,
-    Branch,
-    Features,
-    InputNorm,
-    Loss,
-    check_input,
-    every,
-    hide,
-    normalise_people,
-    pool,
-)
+from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, normalise_people
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
@@ -150,25 +140,6 @@ class SpatialAttention(nn.Conv1d):
         total = x.sum(dim=2)
         mean = total / x.shape[2] if frames is None else total / frames.sum(dim=1).clamp(min=1)[:, None, None]
         return super().forward(mean).sigmoid()[:, 0]
-
-
-def resample(
-    attention: Float[Tensor, "r s"], step: float, length: int, frames: Bool[Tensor, "r s"] | None = None
-) -> Float[Tensor, "r t"]:
-    """Attention of frames 0, 1, 2, ... at the times 0, step, 2 step, ..., linear between two frames.
-
-    A frame that does not count has no attention to give; beyond the last one its value stays.
-    """
-    places = torch.arange(length, device=attention.device) * step
-    before = places.long().clamp(max=attention.shape[1] - 1)
-    after = (before + 1).clamp(max=attention.shape[1] - 1)
-    share = (places - before).clamp(0, 1).to(attention.dtype)
-    if frames is None:
-        return torch.lerp(attention[:, before], attention[:, after], share)
-    weights = torch.stack([(1 - share) * frames[:, before], share * frames[:, after]])
-    return (weights * attention[:, torch.stack([before, after])].transpose(0, 1)).sum(dim=0) / weights.sum(dim=0).clamp(
-        min=1e-12
-    )
 
 
 class Attentions(NamedTuple):
@@ -285,13 +256,13 @@ class DualHead(ActionModel):
         seen = people.frames
         frames = None if seen is None or bool(seen.all()) else seen  # None where nothing is hidden
 
-        def found(maps: Tensor, frames: Tensor | None) -> Features:
+        def found(maps: Tensor, frames: Tensor | None, step: int) -> Features:
             if frames is None and seen is not None:
                 frames = seen.new_ones(len(maps), maps.shape[2])
-            return Features(maps, people.owner, people.slot, frames, people.num_clips)
+            return Features(maps, people.owner, people.slot, frames, people.num_clips, step)
 
         out = self.backbone(people.rows.contiguous(memory_format=torch.channels_last), frames)
-        yield found(out, frames), found(out, frames)
+        yield found(out, frames, 1), found(out, frames, 1)
         step = self.config.subsample
         coarse = out[:, :, ::step]
         fine = hide(self.embed(out), frames)
@@ -304,7 +275,7 @@ class DualHead(ActionModel):
             coarse = self.coarse[index](coarse, coarse_frames)
             coarse_frames = None if coarse_frames is None else every(coarse_frames, 2)
             fine = self._attend_joints(index, fine, frames, coarse, coarse_frames, told)
-            yield found(fine, frames), found(coarse, coarse_frames)
+            yield found(fine, frames, 2 ** (index + 1)), found(coarse, coarse_frames, step * 2 ** (index + 1))
 
     def _attend_frames(
         self, index: int, fine: Tensor, fine_frames: Tensor | None, coarse: Tensor, told: Attentions

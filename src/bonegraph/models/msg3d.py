@@ -24,8 +24,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Features, every, hide
 from bonegraph.graph import Floats, scales
-from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, every, hide, normalise_people
+from bonegraph.models.agcn import aggregate
+from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
 from bonegraph.skeleton import Skeleton
 
@@ -133,10 +135,15 @@ class MultiScaleGCN(nn.Module):
         self.conv = nn.Conv2d(len(graph) * in_channels, out_channels, 1)
         self.norm = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d t v"]:
-        """Convolve over the joints of each frame."""
+    def forward(
+        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+    ) -> Float[Tensor, "r d t v"]:
+        """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
+        graph = self.graph + self.residual_graph
+        if extra is not None:
+            return functional.relu(self.norm(self.conv(aggregate(x, graph + extra))))
         rows, _, frames, joints = x.shape
-        graph = rearrange(self.graph + self.residual_graph, "k v w -> (w k) v")
+        graph = rearrange(graph, "k v w -> (w k) v")
         x = torch.bmm(graph.expand(rows * frames, -1, -1), rearrange(x, "r c t v -> (r t) v c"))
         x = rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, w=joints)  # a view of channels-last memory
         return functional.relu(self.norm(self.conv(x)))
@@ -219,11 +226,19 @@ class G3D(nn.Module):
         self.collapse = nn.Conv3d(inner, out_channels, (1, window, 1))
         self.collapse_norm = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
-        """Convolve over windows. The ends are padded with zeros."""
+    def forward(
+        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+    ) -> Float[Tensor, "r d s v"]:
+        """Convolve over windows, whose ends are padded with zeros.
+
+        ``extra`` is added to the graphs of each row in every pair of frames of a window.
+        """
         rows, x = len(x), x[:, :, :: self.every]
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
-        inside = functional.relu(self._gather_first(x) if few else self._weight_first(x))
+        inside = self._gather_first(x) if few else self._weight_first(x)
+        if extra is not None:
+            inside = inside + self._own(x, extra)
+        inside = functional.relu(self.norm(inside))
         flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")
         out = torch.matmul(flat, rearrange(inside, "b c 1 (i v) -> b (c i) v", i=self.window))
         assert self.collapse.bias is not None
@@ -233,17 +248,25 @@ class G3D(nn.Module):
 
     def _gather_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
         """Every window as a graph of its own, b = r s of them, then the weights."""
-        reach, joints = self.dilation * (self.window - 1) // 2, x.shape[3]
+        nodes = rearrange(torch.stack(self._taps(x), dim=3), "r c t j v -> (r t) c (j v)")
+        graph = rearrange(self.graph + self.residual_graph, "k s q -> (k q) s")
+        nodes = functional.linear(nodes, graph)
+        weighted: Tensor = self.conv(rearrange(nodes, "b c (k q) -> b (k c) 1 q", k=len(self.graph)))
+        return weighted
+
+    def _taps(self, x: Float[Tensor, "r c t v"]) -> list[Float[Tensor, "r c s v"]]:
+        """The frames of all windows, first frames first."""
+        reach = self.dilation * (self.window - 1) // 2
         last = (x.shape[2] - 1) // self.stride * self.stride + 1
         padded = functional.pad(x, (0, 0, reach, reach))
         starts = range(0, self.window * self.dilation, self.dilation)
-        taps = [padded[:, :, start : start + last : self.stride] for start in starts]
-        nodes = rearrange(torch.stack(taps, dim=3), "r c t j v -> (r t) c (j v)")
-        graph = rearrange(self.graph + self.residual_graph, "k s q -> (k q) s")
-        nodes = functional.linear(nodes, graph)
-        nodes = rearrange(nodes, "b c (k q) -> b (k c) 1 q", q=self.window * joints)
-        normed: Tensor = self.norm(self.conv(nodes))
-        return normed
+        return [padded[:, :, start : start + last : self.stride] for start in starts]
+
+    def _own(self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"]) -> Float[Tensor, "b d 1 iv"]:
+        """What the rows' own graphs give: the same to each frame of a window, from the sum of its frames."""
+        summed = torch.stack(self._taps(x)).sum(dim=0)
+        given = functional.conv2d(aggregate(summed, extra), self.conv.weight)
+        return rearrange(given, "r d t w -> (r t) d 1 w").repeat(1, 1, 1, self.window)
 
     def _weight_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
         """The weights once a frame, then the windows as a convolution over time with V·K channels.
@@ -259,8 +282,7 @@ class G3D(nn.Module):
         reach = self.dilation * (self.window - 1) // 2
         out = functional.conv2d(given, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
         assert self.conv.bias is not None
-        normed: Tensor = self.norm(rearrange(out, "r q t d -> (r t) d 1 q") + self.conv.bias[:, None, None])
-        return normed
+        return rearrange(out, "r q t d -> (r t) d 1 q") + self.conv.bias[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -274,6 +296,7 @@ class Paths:
         windows: τ of each G3D path.
         window_dilation: frames between two frames of a window.
         dilations: of the temporal convolutions.
+        cumulative: see `bonegraph.graph.scales`.
     """
 
     skeleton: Skeleton
@@ -282,6 +305,7 @@ class Paths:
     windows: tuple[int, ...]
     window_dilation: int
     dilations: tuple[int, ...]
+    cumulative: bool = False
 
 
 class Block(nn.Module):
@@ -300,7 +324,7 @@ class Block(nn.Module):
         super().__init__()
         self.stride = stride
         inner = out_channels if first else in_channels
-        graph = torch.from_numpy(scales(paths.skeleton, paths.gcn_scales))
+        graph = torch.from_numpy(scales(paths.skeleton, paths.gcn_scales, cumulative=paths.cumulative))
         self.spatial = MultiScaleGCN(in_channels, inner, graph)
         self.temporal = MultiScaleTCN(inner, out_channels, stride, paths.dilations)
         self.temporal_again = MultiScaleTCN(out_channels, out_channels, 1, paths.dilations, relu=False)
@@ -309,7 +333,7 @@ class Block(nn.Module):
                 in_channels,
                 inner,
                 out_channels,
-                torch.from_numpy(scales(paths.skeleton, paths.g3d_scales, window)),
+                torch.from_numpy(scales(paths.skeleton, paths.g3d_scales, window, cumulative=paths.cumulative)),
                 window,
                 stride,
                 paths.window_dilation,
@@ -318,13 +342,22 @@ class Block(nn.Module):
         )
         self.fusion = MultiScaleTCN(out_channels, out_channels, 1, paths.dilations)
 
-    def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
-        """One block. Frames that do not count are zero already, and zero in what it returns."""
+    def forward(
+        self,
+        x: Float[Tensor, "r c t v"],
+        frames: Frames | None = None,
+        spatial_graph: Float[Tensor, "r k v v"] | None = None,
+        window_graph: Float[Tensor, "r k v v"] | None = None,
+    ) -> Float[Tensor, "r d s v"]:
+        """One block. Frames that do not count are zero already, and zero in what it returns.
+
+        The graphs are the rows' own, added to those of the factorised path and of the G3D paths (STF, Eq. 1).
+        """
         after = None if frames is None else every(frames, self.stride)
-        factorised = hide(self.temporal(hide(self.spatial(x), frames), frames), after)
+        factorised = hide(self.temporal(hide(self.spatial(x, spatial_graph), frames), frames), after)
         out = self.temporal_again(factorised, after)
         for window in self.windows:
-            out = out + window(x)
+            out = out + window(x, window_graph)
         return hide(self.fusion(hide(functional.relu(out), after), after), after)
 
 
@@ -352,9 +385,7 @@ class MSG3D(ActionModel):
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
         self.config, self.skeleton = config, skeleton
-        paths = Paths(
-            skeleton, config.gcn_scales, config.g3d_scales, config.windows, config.window_dilation, config.dilations
-        )
+        paths = self._paths(config, skeleton)
         self.input_norm = InputNorm(max(config.people, 1) * skeleton.num_joints, config.in_channels)
         inputs = (config.in_channels, *config.widths[:-1])
         self.blocks = nn.ModuleList(
@@ -364,6 +395,12 @@ class MSG3D(ActionModel):
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
+    @staticmethod
+    def _paths(config: Config, skeleton: Skeleton) -> Paths:
+        return Paths(
+            skeleton, config.gcn_scales, config.g3d_scales, config.windows, config.window_dilation, config.dilations
+        )
+
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
     ) -> Iterator[Features]:
@@ -372,8 +409,9 @@ class MSG3D(ActionModel):
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         out = people.rows.contiguous(memory_format=torch.channels_last)
         frames = people.frames
-        partial = frames is not None and not bool(frames.all())
+        partial, step = frames is not None and not bool(frames.all()), 1
         for block, stride in zip(self.blocks, self.config.strides, strict=True):
             out = block(out, frames if partial else None)
             frames = None if frames is None else every(frames, stride)
-            yield Features(out, people.owner, people.slot, frames, people.num_clips)
+            step *= stride
+            yield Features(out, people.owner, people.slot, frames, people.num_clips, step)

@@ -10,7 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from bonegraph.graph import Floats
-from bonegraph.models import agcn, baselines, ctrgcn, dualhead, msg3d, stgcn, stgcnpp
+from bonegraph.models import agcn, baselines, ctrgcn, dualhead, msg3d, stf, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.skeleton import Skeleton, nearest
 
@@ -19,6 +19,7 @@ MODELS: dict[str, tuple[type[ActionModel], type[Any]]] = {
     "stgcnpp": (stgcnpp.STGCNpp, stgcnpp.Config),
     "msg3d": (msg3d.MSG3D, msg3d.Config),
     "dualhead": (dualhead.DualHead, dualhead.Config),
+    "stf": (stf.STF, stf.Config),
     "agcn": (agcn.AGCN, agcn.Config),
     "ctrgcn": (ctrgcn.CTRGCN, ctrgcn.Config),
     "tcn": (baselines.TCN, baselines.TCNConfig),
@@ -31,6 +32,7 @@ VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
     "stgcnpp": {"released": stgcnpp.released, "best": stgcnpp.best},
     "msg3d": {"released": msg3d.released, "best": msg3d.best},
     "dualhead": {"released": dualhead.released, "paper": dualhead.paper, "best": dualhead.best},
+    "stf": {"paper": stf.paper, "best": stf.best},
     "agcn": {"released": agcn.released, "best": agcn.best},
     "ctrgcn": {"released": ctrgcn.released, "best": ctrgcn.best},
     "tcn": {"paper": baselines.tcn},
@@ -42,7 +44,7 @@ publish numbers of."""
 
 def model_name(config: Any) -> str:
     """Name of the model that a configuration belongs to."""
-    return next(name for name, (_, kind) in MODELS.items() if isinstance(config, kind))
+    return next(name for name, (_, kind) in MODELS.items() if type(config) is kind)
 
 
 def build(config: Any, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> ActionModel:

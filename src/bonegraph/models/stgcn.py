@@ -23,8 +23,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Features, every, hide
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, Features, InputNorm, People, check_input, every, hide, people_as_rows
+from bonegraph.models.base import ActionModel, InputNorm, People, check_input, people_as_rows
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
@@ -335,13 +336,14 @@ def run(
     """Units one after the other; the maps after each. A masked frame is zero before every unit, like the padding."""
     out = x.contiguous(memory_format=torch.channels_last)
     frames = people.frames
-    partial = frames is not None and not bool(frames.all())
+    partial, step = frames is not None and not bool(frames.all()), 1
     for unit, stride in zip(units, strides, strict=True):
         out = unit(out, *graph, frames=frames if partial else None)
         if frames is not None:
             frames = every(frames, stride)
             out = hide(out, frames if partial else None)
-        yield Features(out, people.owner, people.slot, frames, people.num_clips)
+        step *= stride
+        yield Features(out, people.owner, people.slot, frames, people.num_clips, step)
 
 
 def initialise(model: nn.Module) -> None:

@@ -21,8 +21,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, Features, InputNorm, check_input, hide, people_as_rows
+from bonegraph.models.base import ActionModel, InputNorm, check_input, people_as_rows
 from bonegraph.models.stgcn import (
     DIVISOR,
     Shortcut,

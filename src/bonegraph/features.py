@@ -1,0 +1,93 @@
+"""Feature maps of people on a graph, and what is done with them in time: strides, hidden frames, pooling, resampling.
+
+What objectives know of a model is here: its `Branch`es.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Features(NamedTuple):
+    """Feature maps on the graph.
+
+    Attributes:
+        maps: one map a person.
+        owner: the clip of each row.
+        slot: which of the M people of the clip it is.
+        frames: frames that count, None where all do.
+        num_clips: N.
+        step: frames of the input from one frame of the maps to the next.
+    """
+
+    maps: Float[Tensor, "r c t v"]
+    owner: Int[Tensor, " r"]
+    slot: Int[Tensor, " r"]
+    frames: Bool[Tensor, "r t"] | None
+    num_clips: int
+    step: int
+
+
+class Branch(NamedTuple):
+    """What leads to one linear layer.
+
+    Attributes:
+        stages: maps after each block, the lowest first; the last ones are pooled.
+        head: the linear layer that reads them.
+        embeddings: maps of one channel in [0, 1], by which a network says itself where it looks (STF).
+    """
+
+    stages: tuple[Features, ...]
+    head: nn.Linear
+    embeddings: tuple[Features, ...] = ()
+
+
+def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
+    """Which frames count after a temporal stride: those that stand for at least one frame that counts."""
+    if stride == 1:
+        return frames
+    return functional.max_pool1d(frames[:, None].float(), stride, ceil_mode=True)[:, 0].bool()
+
+
+def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Float[Tensor, "r c t v"]:
+    """Zero the frames that do not count, as the padding at the ends of a clip is."""
+    return x if frames is None else x * frames[:, None, :, None]
+
+
+def pool(features: Features) -> Float[Tensor, "n c"]:
+    """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
+    maps, owner, frames, count = features.maps, features.owner, features.frames, features.num_clips
+    if frames is None:
+        people = maps.mean(dim=(2, 3))
+        weight = torch.ones_like(owner, dtype=maps.dtype)
+    else:
+        seen = frames.sum(dim=1)
+        people = (maps.mean(dim=3) * frames[:, None, :]).sum(dim=2) / seen.clamp(min=1)[:, None]
+        weight = (seen > 0).to(maps.dtype)
+    total = maps.new_zeros(count, maps.shape[1]).index_add(0, owner, people * weight[:, None])
+    return total / maps.new_zeros(count).index_add(0, owner, weight).clamp(min=1)[:, None]
+
+
+def resample(
+    x: Float[Tensor, "r s ..."], step: float, length: int, frames: Bool[Tensor, "r s"] | None = None
+) -> Float[Tensor, "r t ..."]:
+    """What is known at frames 0, 1, 2, ... at the times 0, step, 2 step, ..., linear between two frames.
+
+    A frame that does not count has nothing to give; beyond the last one its value stays.
+    """
+    places = torch.arange(length, device=x.device) * step
+    before = places.long().clamp(max=x.shape[1] - 1)
+    after = (before + 1).clamp(max=x.shape[1] - 1)
+    share = (places - before).clamp(0, 1).to(x.dtype)
+    low, high = (1 - share).expand(len(x), -1), share.expand(len(x), -1)
+    if frames is not None:
+        low, high = low * frames[:, before], high * frames[:, after]
+        total = (low + high).clamp(min=1e-12)
+        low, high = low / total, high / total
+    shape = (*low.shape, *(1,) * (x.dim() - 2))
+    return low.view(shape) * x[:, before] + high.view(shape) * x[:, after]
