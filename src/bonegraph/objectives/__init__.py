@@ -1,0 +1,1 @@
+"""Losses that attach to any model which tells what leads to its linear layers."""
