@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -147,6 +148,21 @@ def normalise_people(norm: InputNorm, x: Tensor, visible: Tensor | None, people:
     return people_as_rows(rearrange(rows, "n c t (m v) -> n c t v m", v=joints), visible)
 
 
+@contextmanager
+def kept_statistics(model: nn.Module) -> Iterator[None]:
+    """Passes in here leave the running statistics of batch normalisations as they are."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
+
+
 class Loss(NamedTuple):
     """What a training step needs: the loss to minimise and the logits, for the accuracy."""
 
@@ -190,5 +206,11 @@ class ActionModel(nn.Module):
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> Loss:
         """Cross-entropy of a batch."""
-        logits = self(batch.positions, batch.visible)
-        return Loss(functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing), logits)
+        return self.loss_of((self(batch.positions, batch.visible),), batch.labels, label_smoothing)
+
+    def loss_of(
+        self, logits: tuple[Float[Tensor, "n classes"], ...], labels: Int[Tensor, " n"], label_smoothing: float = 0.0
+    ) -> Loss:
+        """The loss from the logits of all branches, for objectives that need the branches anyway."""
+        (one,) = logits
+        return Loss(functional.cross_entropy(one, labels, label_smoothing=label_smoothing), one)

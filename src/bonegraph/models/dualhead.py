@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -233,9 +233,14 @@ class DualHead(ActionModel):
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> Loss:
         """Mean of the cross-entropies of the two heads."""
-        both = self.logits(batch.positions, batch.visible)
-        losses = [functional.cross_entropy(one, batch.labels, label_smoothing=label_smoothing) for one in both]
-        return Loss((losses[0] + losses[1]) / 2, self._fused(*both))
+        return self.loss_of(self.logits(batch.positions, batch.visible), batch.labels, label_smoothing)
+
+    def loss_of(
+        self, logits: tuple[Float[Tensor, "n classes"], ...], labels: Int[Tensor, " n"], label_smoothing: float = 0.0
+    ) -> Loss:
+        """Mean of the cross-entropies of the two heads."""
+        fine, coarse = (functional.cross_entropy(one, labels, label_smoothing=label_smoothing) for one in logits)
+        return Loss((fine + coarse) / 2, self._fused(*logits))
 
     def _fused(self, fine: Tensor, coarse: Tensor) -> Tensor:
         share = self.config.fine_weight

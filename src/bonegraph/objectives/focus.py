@@ -62,11 +62,13 @@ def raw_focus(branch: Branch, towards: Float[Tensor, "n c"], stage: int = -1) ->
     if stage in (-1, len(branch.stages) - 1):
         weights = towards[features.owner]
     else:
-        (gradient,) = torch.autograd.grad(pool(branch.stages[-1]), features.maps, towards, create_graph=True)
+        pooled = pool(branch.stages[-1])
+        (gradient,) = torch.autograd.grad(pooled, features.maps, towards.to(pooled.dtype), create_graph=True)
+        gradient = gradient.to(towards.dtype)
         if features.frames is not None:
             gradient = gradient * features.frames[:, None, :, None]
         weights = gradient.sum(dim=2).mean(dim=2)
-    raw = torch.relu(torch.einsum("rctv,rc->rtv", features.maps, weights))
+    raw = torch.relu(torch.einsum("rctv,rc->rtv", features.maps.to(weights.dtype), weights))
     return raw if features.frames is None else raw * features.frames[:, :, None]
 
 
@@ -121,8 +123,10 @@ def focus(
     if logits is None:
         logits = branch.head(pool(branch.stages[-1]))
     features = branch.stages[stage]
-    raw = raw_focus(branch, direction(branch.head, logits, labels, score), stage)
-    return features._replace(maps=normalised(raw, features, scaling)[:, None])
+    with torch.autocast(features.maps.device.type, enabled=False):  # min-max of half the digits is not worth much
+        towards = direction(branch.head, logits.to(branch.head.weight.dtype), labels, score)
+        raw = raw_focus(branch, towards, stage)
+        return features._replace(maps=normalised(raw, features, scaling)[:, None])
 
 
 def on_frames(found: Features, step: int, length: int) -> Float[Tensor, "r t v"]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bonegraph.models import stgcn
 from bonegraph.models.registry import config_type, model_name
+from bonegraph.objectives.stf import FocusLoss
 from bonegraph.plain import from_plain, to_plain
 from bonegraph.training.schedule import Optimizer
 from bonegraph.transforms.lengths import Length
@@ -28,6 +29,7 @@ class Settings:
         model: configuration of the model.
         length: which frames of a clip.
         transforms: from stored positions to the input.
+        focus: losses on where the model looks, beside its own; none by default.
         optimizer: how weights follow the gradient.
         epochs: length of the run.
         batch_size: clips in a batch, over all processes together.
@@ -47,6 +49,7 @@ class Settings:
     model: Any = field(default_factory=stgcn.best)
     length: Length = field(default_factory=Length)
     transforms: Transforms = field(default_factory=Transforms)
+    focus: FocusLoss = field(default_factory=FocusLoss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     epochs: int = 50
     batch_size: int = 16

@@ -8,7 +8,9 @@ import lightning
 import torch
 from torch import Tensor
 
-from bonegraph.models.base import ActionModel
+from bonegraph.features import pool
+from bonegraph.models.base import ActionModel, Loss, kept_statistics
+from bonegraph.objectives.stf import focus_loss
 from bonegraph.sample import Batch
 from bonegraph.seeding import mix
 from bonegraph.skeleton import Skeleton
@@ -43,9 +45,28 @@ class Task(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch."""
         batch = apply(self.settings.transforms, batch, self.skeleton, training=True)
-        total, logits = self.model.loss(batch, self.settings.optimizer.label_smoothing)
+        total, logits = self._loss(batch) if self.settings.focus.any else self.model.loss(batch, self._smoothing)
         self._log("train", batch, total.detach(), logits.detach())
         return total
+
+    @property
+    def _smoothing(self) -> float:
+        return self.settings.optimizer.label_smoothing
+
+    def _loss(self, batch: Batch) -> Loss:
+        """The model's own loss and those on its focus, of the same pass (STF, Eq. 6)."""
+        x, visible, wanted = batch.positions, batch.visible, self.settings.focus
+        branches = self.model.branches(x, visible)
+        own = self.model.loss_of(
+            tuple(branch.head(pool(branch.stages[-1])) for branch in branches), batch.labels, self._smoothing
+        )
+        with kept_statistics(self.model):
+            found = focus_loss(wanted, branches, self.model.branches, x, visible)
+        for name, loss in found.items():
+            self.log(
+                f"train_{name}", loss.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch)
+            )
+        return own._replace(total=own.total + sum(getattr(wanted, name) * loss for name, loss in found.items()))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy of a batch that is not trained on."""
