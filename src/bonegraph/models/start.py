@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from bonegraph.models.base import ActionModel
 
 _FRESH = ("focus.",)  # parts that a backbone has not, and that change nothing at first
-_HEADS = ("head.", "fine_head.", "coarse_head.")
+HEADS = ("head.", "fine_head.", "coarse_head.")
+"""How the names of linear layers at the end of a model begin."""
 _NORM = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 
 
@@ -32,7 +35,8 @@ def start_from(model: ActionModel, source: ActionModel) -> list[str]:
         raise ValueError(f"the weights have '{odd[0]}', which the model has not; start from a model of the same kind.")
     new: list[str] = []
     taken: dict[str, Tensor] = {}
-    before, after = source.config.in_channels, model.config.in_channels
+    configs: tuple[Any, Any] = (source.config, model.config)
+    before, after = (int(config.in_channels) for config in configs)
     for name, value in ours.items():
         given = theirs.get(name)
         if given is None:
@@ -41,7 +45,7 @@ def start_from(model: ActionModel, source: ActionModel) -> list[str]:
             new.append(name.partition(".")[0])
         elif given.shape == value.shape:
             taken[name] = given
-        elif name.startswith(_HEADS) and given.shape[1:] == value.shape[1:]:
+        elif name.startswith(HEADS) and given.shape[1:] == value.shape[1:]:
             new.append(name.partition(".")[0])
         elif before < after and (wider := _wider(name, given, value, before, after)) is not None:
             new.append(f"input channels {before + 1} to {after}")

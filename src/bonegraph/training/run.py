@@ -28,8 +28,9 @@ from bonegraph.datasets.datamodule import ClipData
 from bonegraph.datasets.store import Store
 from bonegraph.files import held, write_whole, writing
 from bonegraph.models.base import ActionModel
-from bonegraph.models.checkpoint import Meaning, save_checkpoint
+from bonegraph.models.checkpoint import Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import build
+from bonegraph.models.start import start_from
 from bonegraph.training.distances import training_distances
 from bonegraph.training.engine import Bar, Double, quiet
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
@@ -109,6 +110,9 @@ def _train(
     store = data.clips.store
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     model = new_model(settings, store)
+    last = folder / LAST
+    if settings.start and not last.is_file():
+        begin(model, settings.start)
     meaning = Meaning(
         skeleton=store.skeleton,
         classes=store.classes,
@@ -123,9 +127,9 @@ def _train(
             "split": settings.split,
             "seed": str(settings.seed),
             "epochs": str(settings.epochs),
+            **({"start": settings.start} if settings.start else {}),
         },
     )
-    last = folder / LAST
     callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
     if len(data.validation):
         callbacks.insert(0, KeepBest(folder / BEST, meaning))
@@ -178,6 +182,21 @@ def is_first_process() -> bool:
 def training_seconds(folder: Path) -> float:
     """How long the epochs of a run took, without interruptions."""
     return sum(float(row["seconds"]) for row in read_curves(folder / CURVES))
+
+
+def begin(model: ActionModel, start: str | Path) -> list[str]:
+    """Give a model the weights of a run or checkpoint; see `start_from`.
+
+    Raises:
+        FileNotFoundError: there is none, or the run is not finished.
+        ValueError: the weights do not fit.
+    """
+    path = Path(start)
+    source, _ = load_checkpoint(path / FINAL if path.is_dir() else path)
+    try:
+        return start_from(model, source)
+    except ValueError as error:
+        raise ValueError(f"cannot start from '{path}': {error}") from None
 
 
 def new_model(settings: Settings, store: Store) -> ActionModel:

@@ -27,6 +27,8 @@ class Settings:
         data: the prepared store, a folder.
         split: a split of the store.
         model: configuration of the model.
+        start: a run folder or checkpoint whose weights to begin with (`bonegraph.models.start`); empty for fresh ones.
+        train: what learns: ``head`` leaves everything before the linear layers as it is, statistics too.
         length: which frames of a clip.
         transforms: from stored positions to the input.
         focus: losses on where the model looks, beside its own; none by default.
@@ -47,6 +49,8 @@ class Settings:
     data: str = ""
     split: str = ""
     model: Any = field(default_factory=stgcn.best)
+    start: str = ""
+    train: Literal["all", "head"] = "all"
     length: Length = field(default_factory=Length)
     transforms: Transforms = field(default_factory=Transforms)
     focus: FocusLoss = field(default_factory=FocusLoss)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bonegraph.features import pool
 from bonegraph.models.base import ActionModel, Loss, kept_statistics
+from bonegraph.models.start import HEADS
 from bonegraph.objectives.stf import focus_loss
 from bonegraph.sample import Batch
 from bonegraph.seeding import mix
@@ -33,6 +34,14 @@ class Task(lightning.LightningModule):
     def __init__(self, model: ActionModel, settings: Settings, skeleton: Skeleton) -> None:
         super().__init__()
         self.model, self.settings, self.skeleton = model, settings, skeleton
+        if settings.train == "head":
+            for name, value in model.named_parameters():
+                value.requires_grad_(name.startswith(HEADS))
+
+    def on_train_epoch_start(self) -> None:
+        """Nothing before the linear layers changes where these alone learn, running statistics neither."""
+        if self.settings.train == "head":
+            self.model.eval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate and the random numbers of this step."""
@@ -90,10 +99,11 @@ class Task(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """SGD or Adam; the rate is set before each step."""
         chosen = self.settings.optimizer
+        learning = [value for value in self.parameters() if value.requires_grad]
         if chosen.name == "adam":
-            return torch.optim.Adam(self.parameters(), lr=chosen.lr, weight_decay=chosen.weight_decay)
+            return torch.optim.Adam(learning, lr=chosen.lr, weight_decay=chosen.weight_decay)
         return torch.optim.SGD(
-            self.parameters(),
+            learning,
             lr=chosen.lr,
             momentum=chosen.momentum,
             nesterov=chosen.nesterov and chosen.momentum > 0,
