@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bonegraph.skeleton import nearest
-from bonegraph.training.recipes import agcn, ctrgcn, dualhead, msg3d, small, stgcn, stgcnpp
+from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, msg3d, small, stgcn, stgcnpp
 from bonegraph.training.settings import Settings
 
 GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
@@ -28,6 +28,10 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
         "stgcn-kinetics-paper": stgcn.kinetics_paper,
         "stgcn-kinetics-released": stgcn.kinetics_released,
         "stgcn-kinetics-best": stgcn.kinetics_best,
+    },
+    "Baselines of ST-GCN's Table 1": {
+        "tcn-nw-ucla": baselines.tcn_nw_ucla,
+        "local-nw-ucla": baselines.local_nw_ucla,
     },
     "2s-AGCN (Shi et al., CVPR 2019)": {
         "agcn-ntu60-released": agcn.ntu60_released,
