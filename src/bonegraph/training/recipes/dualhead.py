@@ -89,11 +89,27 @@ def ntu120_released() -> Settings:
 
 
 def ntu60_best() -> Settings:
-    """DualHead-Net as we recommend it on NTU RGB+D 60 or 120. Not measured by us: no one here has the recordings.
+    """DualHead-Net as we recommend it on NTU RGB+D 60. Not measured by us: no one here has the recordings.
 
     ``bonegraph fit dualhead-ntu60-best --data data/ntu60 --split xsub --run RUN``
     """
     return replace(stgcn.ntu_best(), recipe="dualhead-ntu60-best", model=dualhead.best())
+
+
+def ntu120_best() -> Settings:
+    """DualHead-Net as we recommend it on NTU RGB+D 120. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit dualhead-ntu120-best --data data/ntu120 --split xset --run RUN``
+    """
+    return replace(ntu60_best(), recipe="dualhead-ntu120-best")
+
+
+def kinetics_best() -> Settings:
+    """DualHead-Net as we recommend it on Kinetics-Skeleton. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit dualhead-kinetics-best --data data/kinetics --run RUN``
+    """
+    return replace(stgcn.kinetics_best(), recipe="dualhead-kinetics-best", model=dualhead.best())
 
 
 def nw_ucla() -> Settings:

@@ -61,11 +61,27 @@ def kinetics_released() -> Settings:
 
 
 def ntu60_best() -> Settings:
-    """MS-G3D as we recommend it on NTU RGB+D 60 or 120. Not measured by us: no one here has the recordings.
+    """MS-G3D as we recommend it on NTU RGB+D 60. Not measured by us: no one here has the recordings.
 
     ``bonegraph fit msg3d-ntu60-best --data data/ntu60 --split xsub --run RUN``
     """
     return replace(stgcn.ntu_best(), recipe="msg3d-ntu60-best", model=msg3d.best())
+
+
+def ntu120_best() -> Settings:
+    """MS-G3D as we recommend it on NTU RGB+D 120. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit msg3d-ntu120-best --data data/ntu120 --split xset --run RUN``
+    """
+    return replace(ntu60_best(), recipe="msg3d-ntu120-best")
+
+
+def kinetics_best() -> Settings:
+    """MS-G3D as we recommend it on Kinetics-Skeleton. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit msg3d-kinetics-best --data data/kinetics --run RUN``
+    """
+    return replace(stgcn.kinetics_best(), recipe="msg3d-kinetics-best", model=msg3d.best())
 
 
 def nw_ucla() -> Settings:

@@ -16,7 +16,7 @@ from bonegraph.transforms.pipeline import Transforms
 
 
 def ntu60_released() -> Settings:
-    """ST-GCN++ as its authors released it, on NTU RGB+D 60 or 120: 100 frames, ten test clips, no augmentation.
+    """ST-GCN++ as its authors released it, on NTU RGB+D 60: 100 frames, ten test clips, no augmentation.
 
     The store is made of PYSKL's annotations, ``bonegraph prepare annotations data/ntu60-pyskl --source
     ntu60_3danno.pkl --normalise true``. Paper: four streams, see there.
@@ -35,12 +35,37 @@ def ntu60_released() -> Settings:
     )
 
 
+def ntu120_released() -> Settings:
+    """ST-GCN++ as its authors released it, on NTU RGB+D 120, with the settings of NTU RGB+D 60.
+
+    The store is made of PYSKL's annotations, as for NTU RGB+D 60. Paper: four streams, see there.
+    ``bonegraph fit stgcnpp-ntu120-released --data data/ntu120-pyskl --split xset --run RUN``
+    """
+    return replace(ntu60_released(), recipe="stgcnpp-ntu120-released")
+
+
 def ntu60_best() -> Settings:
-    """ST-GCN++ as we recommend it on NTU RGB+D 60 or 120. Not measured by us: no one here has the recordings.
+    """ST-GCN++ as we recommend it on NTU RGB+D 60. Not measured by us: no one here has the recordings.
 
     ``bonegraph fit stgcnpp-ntu60-best --data data/ntu60 --split xsub --run RUN``
     """
     return replace(stgcn.ntu_best(), recipe="stgcnpp-ntu60-best", model=stgcnpp.best())
+
+
+def ntu120_best() -> Settings:
+    """ST-GCN++ as we recommend it on NTU RGB+D 120. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit stgcnpp-ntu120-best --data data/ntu120 --split xset --run RUN``
+    """
+    return replace(ntu60_best(), recipe="stgcnpp-ntu120-best")
+
+
+def kinetics_best() -> Settings:
+    """ST-GCN++ as we recommend it on Kinetics-Skeleton. Not measured by us: no one here has the recordings.
+
+    ``bonegraph fit stgcnpp-kinetics-best --data data/kinetics --run RUN``
+    """
+    return replace(stgcn.kinetics_best(), recipe="stgcnpp-kinetics-best", model=stgcnpp.best())
 
 
 def nw_ucla() -> Settings:
