@@ -96,6 +96,9 @@ class LocalConvolution(nn.Module):
 
     f_out(w, t) = Σ_v∈B(w) Σ_q W[v→w, q] f_in(v, t + q): Eq. 5 without the sharing of Eq. 7.
 
+    Targets with equally many neighbours lie together, so that each such group is one batched matrix product on a piece
+    of the weights as it lies: there are millions of them, and to move them costs more than to multiply.
+
     Args:
         in_channels: C.
         out_channels: D.
@@ -103,43 +106,50 @@ class LocalConvolution(nn.Module):
         kernel: Γ, odd.
         stride: over the frames.
 
+    Attributes:
+        edges: (source, target) of each weight.
+        weight: (E, Γ, C, D).
+
     Departs from the paper:
         there is no bias, because a batch normalisation follows.
     """
 
-    slots: Tensor
-    sources: Tensor
+    places: Tensor
 
     def __init__(
         self, in_channels: int, out_channels: int, neighbours: Bool[Tensor, "v v"], kernel: int, stride: int
     ) -> None:
         super().__init__()
-        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
-        joints = len(neighbours)
-        degrees = neighbours.sum(dim=0)
-        self.most = int(degrees.max())
-        # Edges in the order of their targets; a target with fewer neighbours than the most has empty slots.
-        target, source = neighbours.T.nonzero(as_tuple=True)
-        place = torch.arange(len(target), device=target.device) - (degrees.cumsum(0) - degrees)[target]
-        sources = torch.zeros(joints * self.most, dtype=torch.long, device=target.device)
-        sources[target * self.most + place] = source
-        self.register_buffer("sources", sources, persistent=False)
-        self.register_buffer("slots", target * self.most + place, persistent=False)
-        self.weight = nn.Parameter(torch.empty(len(target), out_channels, in_channels, kernel))
+        self.kernel, self.stride = kernel, stride
+        near = neighbours.cpu()
+        degrees = near.sum(dim=0)
+        order = torch.argsort(degrees, stable=True, descending=False).tolist()
+        self.edges = [(int(v), w) for w in order for v in near[:, w].nonzero()[:, 0]]
+        self.groups = [(int(n), int((degrees == n).sum())) for n in torch.unique(degrees)]  # neighbours, targets
+        places = torch.empty(len(order), dtype=torch.long)
+        places[order] = torch.arange(len(order))
+        self.register_buffer("places", places, persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(self.edges), kernel, in_channels, out_channels))
         with torch.no_grad():  # N(0, 2 / fan-in) with the neighbours that a joint has
-            spread = (2 / (degrees[target] * in_channels * kernel)).sqrt()
-            self.weight.normal_().mul_(spread[:, None, None, None].to(self.weight.device))
+            for edge, (_, target) in enumerate(self.edges):
+                self.weight[edge].normal_(std=(2 / (int(degrees[target]) * in_channels * kernel)) ** 0.5)
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
-        """Convolve over the neighbours of each joint; each joint is a group."""
-        joints, kernel = x.shape[3], self.weight.shape[3]
-        weight = self.weight.new_zeros(joints * self.most, *self.weight.shape[1:]).index_copy(
-            0, self.slots, self.weight
-        )
-        weight = rearrange(weight, "(w n) d c k -> (w d) (n c) k", n=self.most)
-        near = rearrange(x[..., self.sources], "r c t wn -> r (wn c) t")
-        out = functional.conv1d(near, weight, stride=self.stride, padding=kernel // 2, groups=joints)
-        return rearrange(out, "r (w d) s -> r d s w", w=joints)
+        """Convolve over the neighbours of each joint."""
+        rows, reach = len(x), self.kernel // 2
+        last = (x.shape[2] - 1) // self.stride * self.stride + 1
+        frames = functional.pad(rearrange(x, "r c t v -> v r t c"), (0, 0, reach, reach))
+        outs, edge = [], 0
+        for size, targets in self.groups:
+            sources = [source for source, _ in self.edges[edge : edge + size * targets]]
+            near = rearrange(frames[sources], "(g n) r t c -> g n r t c", n=size)
+            taps = [near[:, :, :, tap : tap + last : self.stride] for tap in range(self.kernel)]
+            nodes = rearrange(torch.stack(taps), "k g n r s c -> g (r s) (n k c)")
+            weight = rearrange(self.weight[edge : edge + size * targets], "(g n) k c d -> g (n k c) d", n=size)
+            outs.append(torch.bmm(nodes, weight))
+            edge += size * targets
+        out = torch.cat(outs)[self.places]
+        return rearrange(out, "w (r s) d -> r d s w", r=rows)
 
 
 class Unit(nn.Module):

@@ -20,7 +20,7 @@ def tcn_nw_ucla() -> Settings:
 
 
 def local_nw_ucla() -> Settings:
-    """Local convolution, weights of its own for every edge, on NW-UCLA, joint stream (half width, 32 frames).
+    """Local convolution, weights of its own for every edge, on NW-UCLA, joint stream (half width, 24 frames).
 
     Expected: see docs/results.md. Its millions of weights make a step cost the same whatever the batch, so the batch is
     twice that of the others.
@@ -31,7 +31,7 @@ def local_nw_ucla() -> Settings:
         base,
         recipe="local-nw-ucla",
         model=baselines.local("half", dropout=0.0),
-        length=Length("crop-resize", 32),
+        length=Length("crop-resize", 24),
         optimizer=replace(base.optimizer, lr=0.1),
         epochs=45,
         batch_size=32,
