@@ -157,6 +157,11 @@ def test_loss_is_the_mean_of_two_cross_entropies() -> None:
     assert model.fine_head.weight.grad is not None and model.coarse_head.weight.grad is not None
 
 
+def test_two_heads_have_no_single_features() -> None:
+    with pytest.raises(TypeError, match="DualHead has no stages of a single head; take those of its branches"):
+        network().features(torch.randn(1, 3, 8, 5, 1))
+
+
 def test_branches_are_what_the_heads_read() -> None:
     model = network()
     x = torch.randn(2, 3, 8, 5, 2)

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, hop_distances
-from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -221,8 +221,7 @@ class AGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.register_buffer("graph", directed(skeleton), persistent=False)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)

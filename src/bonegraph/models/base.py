@@ -40,6 +40,16 @@ class People(NamedTuple):
         return None if self.visible is None else self.visible.any(dim=2)
 
 
+def check_classes(num_classes: int) -> None:
+    """See that there is something to recognise.
+
+    Raises:
+        ValueError: there is no class.
+    """
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+
+
 def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:
     """See that an input has the channels and joints of a network.
 
@@ -182,8 +192,12 @@ class ActionModel(nn.Module):
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
     ) -> Iterator[Features]:
-        """Feature maps after each block, the lowest first."""
-        raise NotImplementedError
+        """Feature maps after each block, the lowest first.
+
+        Raises:
+            TypeError: the model has several heads; its `branches` have stages.
+        """
+        raise TypeError(f"{type(self).__name__} has no stages of a single head; take those of its branches.")
 
     def features(self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None) -> Features:
         """Feature maps before pooling: those of the last stage, without keeping the others."""

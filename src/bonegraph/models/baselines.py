@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features
 from bonegraph.graph import Floats, hop_distances
-from bonegraph.models.base import ActionModel, InputNorm, check_input, people_as_rows
+from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -204,9 +204,8 @@ class _Baseline(ActionModel):
     ) -> Iterator[Features]:
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
-        people = people_as_rows(x, visible)
-        normalised = self.input_norm(people.rows, people.visible)
-        yield from run(self.units, self.config.strides, self._arranged(normalised), people)
+        people = normalise_people(self.input_norm, x, visible, 0)
+        yield from run(self.units, self.config.strides, self._arranged(people.rows), people)
 
 
 class TCN(_Baseline):

@@ -26,7 +26,7 @@ from torch.nn import functional
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats
 from bonegraph.models.agcn import check_people, directed, layout
-from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -228,8 +228,7 @@ class CTRGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         graph = directed(skeleton).transpose(1, 2)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)

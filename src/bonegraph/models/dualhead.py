@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from bonegraph.features import Branch, Features, every, hide, pool, resample
 from bonegraph.graph import Floats
-from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, Loss, check_classes, check_input, normalise_people
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
@@ -180,8 +180,7 @@ class DualHead(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         scales = skeleton, config.gcn_scales, config.g3d_scales
         fine_paths = Paths(*scales, config.windows, 1, config.dilations)

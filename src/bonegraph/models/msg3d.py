@@ -27,7 +27,7 @@ from torch.nn import functional
 from bonegraph.features import Features, every, hide
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
-from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
 from bonegraph.skeleton import Skeleton
 
@@ -382,8 +382,7 @@ class MSG3D(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         paths = self._paths(config, skeleton)
         self.input_norm = InputNorm(max(config.people, 1) * skeleton.num_joints, config.in_channels)

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, every, hide
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, InputNorm, People, check_input, people_as_rows
+from bonegraph.models.base import ActionModel, InputNorm, People, check_classes, check_input, normalise_people
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
@@ -300,8 +300,7 @@ class STGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         graph = adjacency(
             skeleton,
@@ -325,9 +324,8 @@ class STGCN(ActionModel):
     ) -> Iterator[Features]:
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
-        people = people_as_rows(x, visible)
-        out = self.input_norm(people.rows, people.visible)
-        yield from run(self.units, self.config.strides, out, people, self.graph)
+        people = normalise_people(self.input_norm, x, visible, 0)
+        yield from run(self.units, self.config.strides, people.rows, people, self.graph)
 
 
 def run(

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, InputNorm, check_input, people_as_rows
+from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import (
     DIVISOR,
     Shortcut,
@@ -207,8 +207,7 @@ class STGCNpp(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         graph = torch.from_numpy(
             adjacency(
@@ -230,6 +229,5 @@ class STGCNpp(ActionModel):
     ) -> Iterator[Features]:
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
-        people = people_as_rows(x, visible)
-        out = self.input_norm(people.rows, people.visible)
-        yield from run(self.units, self.config.strides, out, people)
+        people = normalise_people(self.input_norm, x, visible, 0)
+        yield from run(self.units, self.config.strides, people.rows, people)
