@@ -62,6 +62,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin in (typing.Union, types.UnionType):
         return None if value is None else _convert(next(arg for arg in args if arg is not type(None)), value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} must be a mapping, got {value!r}.")
+        return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [value]
         if args[-1] is Ellipsis:

@@ -21,8 +21,8 @@ from bonegraph.models.checkpoint import load_checkpoint
 from bonegraph.models.released.preprocessing import OF_FAMILY, PREPROCESSING
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS
+from bonegraph.training.chain import fit_chain
 from bonegraph.training.recipes import GROUPS, OLD_NAMES, RECIPES, recipe
-from bonegraph.training.run import fit
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Augment
 
@@ -97,7 +97,8 @@ def test_recipe(name: str, tmp_path: Path) -> None:
     assert settings.recipe == name
     length, model = shorter(settings.length), thin(settings.model)
     settings = replace(settings, data=str(store.folder), length=length, model=model, epochs=1, batch_size=4)
-    path = fit(settings, tmp_path / "run", accelerator="cpu", progress=False)
+    settings = replace(settings, tuning=replace(settings.tuning, epochs=1))
+    *_, path = fit_chain(settings, tmp_path / "run", accelerator="cpu", progress=False)
     trained, meaning = load_checkpoint(path)
     clips = store.part(settings.split, "test")
     scores = score(trained, meaning, store, clips, progress=False)

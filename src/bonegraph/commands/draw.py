@@ -39,7 +39,7 @@ def draw(
         store = Store.open(data)
         if store.skeleton != shape:
             raise ValueError(f"'{data}' has the skeleton '{store.skeleton.name}', not '{shape.name}'; draw that one.")
-        distances = training_distances(store, split)
+        distances = training_distances(store, store.part(split, "train"))
     draw_all_partitions(shape, out, max_hop=max_hop, distances=distances)
     print(f"drawn: {out}")
 

@@ -43,7 +43,8 @@ def evaluate(
 
     In a folder of streams (bonegraph fit --streams) all this is done for each stream. The folder itself gets streams.md
     (each stream alone, joint and bone, all four: the sums of their softmax scores), and of the sums fused-2s.npz,
-    fused-4s.npz and report.html.
+    fused-4s.npz and report.html. In a chain (the recipes of STF) it is done for the base and each network; the folder
+    itself gets chain.md, and of the mean of the networks' probabilities scores.npz and report.html.
 
     Examples:
       bonegraph evaluate runs/nw-ucla
@@ -57,7 +58,7 @@ def evaluate(
     Of a checkpoint without a run (bonegraph convert), scores and report lie beside it, named after it and the split.
 
     Args:
-        run: the run folder, a folder of streams, or a checkpoint.
+        run: the run folder, a chain, a folder of streams, or a checkpoint.
         data: the store; default the one the run was trained on.
         split: default the split of the run.
         part: train, val or test.
@@ -72,7 +73,7 @@ def evaluate(
         Top-1 accuracy in [0, 1]; of a folder of streams, that of the last row of the table.
     """
     from bonegraph.allocator import keep_memory
-    from bonegraph.scores.streams import stream_runs
+    from bonegraph.scores.streams import chain_runs, stream_runs
 
     keep_memory()
     if restrict and not classes:
@@ -81,14 +82,15 @@ def evaluate(
     if run.is_file():
         return _evaluate_file(run, asked).top(1)
     streams = stream_runs(run)
+    for folder in streams.values() or (run,):  # before anything takes time
+        for one in chain_runs(folder).values() or (folder,):
+            _checkpoint(one, asked)
     if not streams:
-        return _evaluate(run, asked).top(1)
-    for folder in streams.values():  # before anything takes time
-        _checkpoint(folder, asked)
+        return _evaluate_folder(run, asked).top(1)
     scores: dict[str, Scores] = {}
     for name, folder in streams.items():
         print(f"{name}:")
-        scores[name] = _evaluate(folder, asked)
+        scores[name] = _evaluate_folder(folder, asked)
     return _together(run, scores, asked)
 
 
@@ -140,6 +142,48 @@ def _checkpoint(run: Path, asked: _Asked) -> tuple[Settings, Path]:
     if asked.weights == "best" and not path.is_file():
         raise ValueError(f"the run '{run}' kept no best weights; its split '{settings.split}' may have no part 'val'.")
     return settings, path
+
+
+def _evaluate_folder(folder: Path, asked: _Asked) -> Scores:
+    """Score with one run, or with each of a chain and then with those of them that answer together."""
+    from bonegraph.files import write_whole
+    from bonegraph.scores import format_table
+    from bonegraph.scores.fusion import fuse
+    from bonegraph.scores.streams import chain_runs, scores_table
+    from bonegraph.training.tuning import BASE
+    from bonegraph.viz.report import write_report
+
+    runs = chain_runs(folder)
+    if not runs:
+        return _evaluate(folder, asked)
+    base = {BASE: folder / BASE} if (folder / BASE).is_dir() else {}
+    found: dict[str, Scores] = {}
+    for name, run in {**base, **runs}.items():
+        print(f"{name}:")
+        found[name] = _evaluate(run, asked)
+    settings, _ = _checkpoint(next(iter(runs.values())), asked)
+    suffix = asked.suffix(settings)
+    together = fuse([found[name] for name in runs], names=tuple(runs))
+    together.save(folder / f"scores{suffix}.npz")
+    title = f"{settings.recipe}, {asked.split or settings.split}"
+    table = scores_table({**found, f"mean of {' and '.join(runs)}": together})
+    write_whole(
+        folder / f"chain{suffix}.md", f"{title}, part {asked.part}, {len(together)} clips.\n\n{table}\n".encode()
+    )
+    report = write_report(
+        folder / f"report{suffix}.html",
+        title=title,
+        scores=together,
+        curves=None,
+        facts={
+            **{f"top-1 of {name}": f"{scores.top(1):.2%}" for name, scores in found.items()},
+            "answer": f"the mean of the probabilities of {' and '.join(runs)}",
+            "weights": asked.which,
+            "command": shlex.join(["bonegraph", *sys.argv[1:]]),
+        },
+    )
+    print(f"together:\n{format_table(together)}\n{table}\nreport: {report}")
+    return together
 
 
 def _evaluate(run: Path, asked: _Asked) -> Scores:
@@ -251,11 +295,12 @@ def _evaluate_file(path: Path, asked: _Asked) -> Scores:
 def _together(folder: Path, streams: Mapping[str, Scores], asked: _Asked) -> float:
     """Fuse what the streams answer, and write and print the table of papers."""
     from bonegraph.files import write_whole
-    from bonegraph.scores.streams import fusions, stream_runs, streams_table
+    from bonegraph.scores.streams import chain_runs, fusions, stream_runs, streams_table
     from bonegraph.scores.subset import among, clips_of
     from bonegraph.viz.report import write_report
 
-    settings, _ = _checkpoint(next(iter(stream_runs(folder).values())), asked)
+    stream = next(iter(stream_runs(folder).values()))
+    settings, _ = _checkpoint(next(iter(chain_runs(stream).values()), stream), asked)
     store, clips, chosen = asked.clips(settings)
     suffix = asked.suffix(settings)
     fused = fusions(streams)

@@ -23,6 +23,8 @@ examples:
   bonegraph fit runs/seed1/config.yaml --run runs/again
   bonegraph fit sbu --data data/sbu --run runs/sbu1 --split fold1 --print_config
   bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --streams joint bone joint-motion bone-motion
+  bonegraph fit stf-nw-ucla --data data/nw-ucla --run runs/stf
+  bonegraph fit stf-nw-ucla --data data/nw-ucla --run runs/stf2 --start runs/msg3d --tuning.epochs 20
   torchrun --nproc_per_node 4 -m -- bonegraph fit nw-ucla --data data/nw-ucla --run runs/four --devices 4
 'bonegraph recipes' lists the recipes; any field of the settings can be given."""
 
@@ -73,21 +75,22 @@ def run(arguments: list[str]) -> None:
         raise ValueError("give the prepared store: --data FOLDER (made by 'bonegraph prepare')")
 
     from bonegraph.allocator import keep_memory
-    from bonegraph.scores.streams import is_run
-    from bonegraph.training.run import check_folder, fit, is_first_process
+    from bonegraph.scores.streams import CHAIN, is_run
+    from bonegraph.training.chain import check_chain, fit_chain
+    from bonegraph.training.run import is_first_process
 
     keep_memory()
 
     devices = int(given.devices) if str(given.devices).isdecimal() else given.devices
     if given.streams:  # all of them before hours of training
-        if is_run(given.run):
+        if is_run(given.run) or (given.run / CHAIN).is_file():
             raise ValueError(f"'{given.run}' holds a run and no streams; give another --run folder.")
         for stream, settings in chosen.items():
-            check_folder(given.run / stream, settings)
+            check_chain(settings, given.run / stream)
     for number, (stream, settings) in enumerate(chosen.items(), start=1):
         if stream and is_first_process():
             print(f"{number} of {len(chosen)}: {stream}", flush=True)
-        path = fit(
+        paths = fit_chain(
             settings,
             given.run / stream,
             accelerator=given.accelerator,
@@ -97,7 +100,8 @@ def run(arguments: list[str]) -> None:
             watch_test=given.watch_test,
         )
         if is_first_process():
-            print(f"finished: {path}")
+            for path in paths:
+                print(f"finished: {path}")
 
 
 def _by_stream(settings: Settings, names: Sequence[str]) -> dict[str, Settings]:

@@ -19,6 +19,10 @@ examples:
       --scores '{rgb: rgb.csv}'
   bonegraph reproduce dualhead/table-4 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
   bonegraph reproduce dualhead/table-5 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
+  bonegraph reproduce stf/table-5 stf-sbu --data data/sbu --out tables/stf --width quarter --seeds 1 \
+      --splits fold1 fold2 fold3 fold4 fold5
+  bonegraph reproduce stf/shift utd-mhad --data data/utd-ucla20 --out tables/shift \
+      --starts '{msg3d: runs/stf/base, explore: runs/stf/explore, focus: runs/stf/focus}'
 
 The recipe gives data, schedule and input; the table gives the models. Interrupted, the same command goes on. The folder
 then holds PAPER-table-N.md, the same as .html, and a run folder for each training; a training that several tables of a
@@ -52,6 +56,12 @@ def run(arguments: list[str]) -> None:
     parser.add_argument(
         "--scores", type=dict[str, Path], default={}, help="scores of other modalities, '{rgb: FILE, flow: FILE}'"
     )
+    parser.add_argument(
+        "--splits", nargs="+", type=str, default=[], help="repeat everything on each of these splits, e.g. folds"
+    )
+    parser.add_argument(
+        "--starts", type=dict[str, Path], default={}, help="runs that rows start from, '{msg3d: RUN, focus: RUN}'"
+    )
     parser.add_argument("--progress", type=bool, default=True, help="show progress bars")
     chosen = table(named[0]) if named else None
     base = base_settings(named[1] if named else "demo")
@@ -62,12 +72,23 @@ def run(arguments: list[str]) -> None:
     keep_memory()
     width = typing.cast(Width, given.width)
     rows = chosen.rows(settings, width)
-    cells = measure(chosen, rows, given.out, given.seeds, given.scores, print, progress=given.progress)
+    cells = measure(
+        chosen,
+        rows,
+        given.out,
+        given.seeds,
+        given.scores,
+        print,
+        splits=given.splits,
+        brought=given.starts,
+        progress=given.progress,
+    )
     facts = {
         "data": settings.data,
         "recipe": settings.recipe,
         "width": width,
         "epochs": str(settings.epochs),
+        **({"splits": ", ".join(given.splits)} if given.splits else {}),
         "seeds": f"{settings.seed} to {settings.seed + given.seeds - 1}",
         "command": shlex.join(["bonegraph", "reproduce", *arguments]),
     }

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from bonegraph.datasets.clips import Clips, Order, TestOrder, TrainingOrder
+from bonegraph.datasets.scarce import Scarce
 from bonegraph.datasets.store import Store
 from bonegraph.sample import Batch
 from bonegraph.transforms.lengths import Length
@@ -23,6 +24,7 @@ class ClipData(lightning.LightningDataModule):
         people: the most people of a clip, 0 for all.
         seed: of order and augmentation.
         workers: processes that fetch frames.
+        scarce: which of the training clips are used.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class ClipData(lightning.LightningDataModule):
         people: int = 0,
         seed: int = 0,
         workers: int = 0,
+        scarce: Scarce = Scarce(),  # noqa: B008 - it cannot change
     ) -> None:
         super().__init__()
         self.clips = Clips(store, length, people, seed)
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.training = store.part(split, "train")
+        clips = store.part(split, "train")
+        self.training = scarce.draw(clips, store.labels[clips], seed)
         self.validation = store.part(split, "val") if "val" in store.splits[split].parts else self.training[:0]
         if not len(self.training):
             raise ValueError(f"the part 'train' of split '{split}' has no clips in '{store.folder}'.")

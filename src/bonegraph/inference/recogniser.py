@@ -1,4 +1,4 @@
-"""Recogniser: a checkpoint, or one for each stream, that answers what people in a sequence do."""
+"""Recogniser: a checkpoint, or several together, that answers what people in a sequence do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bonegraph.inference.scoring import probabilities
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint
 from bonegraph.sample import Batch
-from bonegraph.scores.streams import stream_runs
+from bonegraph.scores.streams import chain_runs, stream_runs
 from bonegraph.sequence import Sequence
 from bonegraph.transforms.lengths import blend, pick_frames
 
@@ -33,12 +33,12 @@ class Answer:
 
 
 class Recogniser:
-    """Recognise actions with one checkpoint, or with one for each stream.
+    """Recognise actions with one checkpoint, or with several: one for each stream, or those of a chain.
 
     Args:
         model: in evaluation mode.
         meaning: of its input and output.
-        others: recognisers of other streams; the answer is the mean of all their probabilities and ours.
+        others: other recognisers; the answer is the mean of all their probabilities and ours.
 
     Raises:
         ValueError: the others know another skeleton or other classes.
@@ -53,19 +53,22 @@ class Recogniser:
         self.model, self.meaning, self.others = model, meaning, tuple(others)
         for other in self.others:
             if (other.meaning.skeleton, other.meaning.classes) != (meaning.skeleton, meaning.classes):
-                raise ValueError("the streams were trained on different skeletons or classes; they cannot be fused.")
+                raise ValueError(
+                    "the checkpoints were trained on different skeletons or classes; they cannot be fused."
+                )
 
     @classmethod
     def load(cls, path: str | Path) -> Recogniser:
-        """From a checkpoint, a run folder, or a folder of streams.
+        """From a checkpoint, a run folder, a chain of runs, or a folder of streams.
 
         Raises:
             FileNotFoundError: there is none, or a stream is not trained to its end.
             ValueError: it is no checkpoint.
         """
         path = Path(path)
-        if runs := stream_runs(path):
-            first, *others = map(cls.load, runs.values())
+        if runs := stream_runs(path) or chain_runs(path):
+            loaded = [cls.load(run) for run in runs.values()]
+            first, *others = [each for one in loaded for each in (one, *one.others)]
             return cls(first.model, first.meaning, others)
         return cls(*load_checkpoint(path / "model.safetensors" if path.is_dir() else path))
 
@@ -107,7 +110,7 @@ class Recogniser:
             )
         if not sequence.visible.any():
             raise ValueError("nobody is seen in any frame; there is nothing to recognise.")
-        needed = self.model.config.in_channels - int(meaning.transforms.confidence)  # type: ignore[union-attr, operator]
+        needed = self.model.config.in_channels - meaning.transforms.extra_channels  # type: ignore[union-attr, operator]
         if sequence.positions.shape[3] != needed:
             raise ValueError(
                 f"the sequence has {sequence.positions.shape[3]} coordinates a joint, but the checkpoint takes "

@@ -48,6 +48,7 @@ class Config:
         window_dilation: frames between two frames of a window.
         dilations: of the temporal convolutions, one branch each.
         people: M that the input normalisation counts; 0 normalises all people alike and takes any number.
+        cumulative: scales of "fewer than k intermediate joints", as in the text of STF, instead of exactly k hops.
 
     Raises:
         ValueError: numbers that fit no network.
@@ -62,6 +63,7 @@ class Config:
     window_dilation: int = 1
     dilations: tuple[int, ...] = (1, 2, 3, 4)
     people: int = 0
+    cumulative: bool = False
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.strides) or not self.widths:
@@ -384,7 +386,15 @@ class MSG3D(ActionModel):
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        paths = self._paths(config, skeleton)
+        paths = Paths(
+            skeleton,
+            config.gcn_scales,
+            config.g3d_scales,
+            config.windows,
+            config.window_dilation,
+            config.dilations,
+            config.cumulative,
+        )
         self.input_norm = InputNorm(max(config.people, 1) * skeleton.num_joints, config.in_channels)
         inputs = (config.in_channels, *config.widths[:-1])
         self.blocks = nn.ModuleList(
@@ -393,12 +403,6 @@ class MSG3D(ActionModel):
         )
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
-
-    @staticmethod
-    def _paths(config: Config, skeleton: Skeleton) -> Paths:
-        return Paths(
-            skeleton, config.gcn_scales, config.g3d_scales, config.windows, config.window_dilation, config.dilations
-        )
 
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

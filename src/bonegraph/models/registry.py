@@ -42,6 +42,11 @@ VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
 publish numbers of."""
 
 
+def backbone(config: Any) -> Any:
+    """Configuration of the model whose weights one of this configuration starts from: its own but for STF."""
+    return stf.backbone(config) if isinstance(config, stf.Config) else config
+
+
 def model_name(config: Any) -> str:
     """Name of the model that a configuration belongs to."""
     return next(name for name, (_, kind) in MODELS.items() if type(config) is kind)

@@ -19,7 +19,7 @@ Axes: N clips, C channels, T frames, V joints, M people, K scales, B bins of fra
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from einops import rearrange
@@ -31,7 +31,7 @@ from bonegraph.features import Branch, Features, every, hide
 from bonegraph.graph import Floats
 from bonegraph.models import msg3d
 from bonegraph.models.base import check_input, normalise_people
-from bonegraph.models.msg3d import MSG3D, Frames, Paths
+from bonegraph.models.msg3d import MSG3D, Frames
 from bonegraph.models.stgcn import TemporalConvolution, Width, initialise
 from bonegraph.skeleton import Skeleton
 
@@ -45,7 +45,6 @@ class Config(msg3d.Config):
         embed_kernel: frames that β looks at, odd.
         bins: B, numbers of a joint that α reads, each the mean of an equal share of the frames.
         graph_channels: of the hidden layer of α.
-        cumulative: scales of "fewer than k intermediate joints", as in the text, instead of exactly k hops.
 
     Raises:
         ValueError: numbers that fit no network.
@@ -55,7 +54,6 @@ class Config(msg3d.Config):
     embed_kernel: int = 9
     bins: int = 16
     graph_channels: int = 32
-    cumulative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +74,17 @@ def paper(width: Width = "full", in_channels: int = 4) -> Config:
 
 def best(width: Width = "full", in_channels: int = 3) -> Config:
     """What we recommend: on the scales of MS-G3D, whose trained weights it starts from, for any number of people."""
-    return Config(in_channels=in_channels, widths=msg3d.best(width).widths)
+    return on(msg3d.best(width, in_channels))
+
+
+def on(config: msg3d.Config) -> Config:
+    """An STF that starts from an MS-G3D."""
+    return Config(**{field.name: getattr(config, field.name) for field in fields(config)})
+
+
+def backbone(config: Config) -> msg3d.Config:
+    """The MS-G3D that an STF starts from."""
+    return msg3d.Config(**{field.name: getattr(config, field.name) for field in fields(msg3d.Config)})
 
 
 def bin_weights(frames: Bool[Tensor, "r t"], bins: int) -> Float[Tensor, "r b t"]:
@@ -161,19 +169,6 @@ class STF(MSG3D):
                 nn.init.zeros_(module.link.weight)
                 assert module.link.bias is not None
                 nn.init.zeros_(module.link.bias)
-
-    @staticmethod
-    def _paths(config: msg3d.Config, skeleton: Skeleton) -> Paths:
-        assert isinstance(config, Config)
-        return Paths(
-            skeleton,
-            config.gcn_scales,
-            config.g3d_scales,
-            config.windows,
-            config.window_dilation,
-            config.dilations,
-            config.cumulative,
-        )
 
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

@@ -19,8 +19,11 @@ def _body(table: Table, rows: tuple[Row, ...], cells: Cells) -> list[list[str]]:
         line = [row.title + (" (not in the paper)" if row.ours else "") + marks.get(row.title, "")]
         for column, value in zip(table.columns, row.paper, strict=True):
             measured = cells.get((row.title, column.title))
-            unit = " M" if column.metric is None else ""
-            line += ["" if value is None else f"{value:.1f}{unit}", "" if measured is None else str(measured)]
+            unit = " M" if column.counts_parameters else ""
+            line += [
+                "" if value is None else f"{value:.{column.digits}f}{unit}",
+                "" if measured is None else str(measured),
+            ]
         lines.append(line)
     return lines
 
@@ -59,7 +62,7 @@ def html(table: Table, rows: tuple[Row, ...], cells: Cells, facts: dict[str, str
         table.title,
         [
             f"<section><h2>{escape(table.source)}</h2><p>Percent; the paper's values are on its own data, ours "
-            f"on the data below, mean ± standard deviation over seeds. {escape(table.note)}</p>"
+            f"on the data below, mean ± standard deviation over runs. {escape(table.note)}</p>"
             f"<div class='wide'><table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>{remarks}"
             "</section>",
             f"<section><h2>How it was measured</h2><table class='facts'>{told}</table></section>",

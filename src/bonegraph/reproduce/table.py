@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,28 +22,37 @@ from bonegraph.scores.align import align
 from bonegraph.scores.files import read_scores
 from bonegraph.scores.fusion import fuse
 from bonegraph.skeleton import nearest
-from bonegraph.training.run import fit, new_model
+from bonegraph.training.run import FINAL, fit, new_model
 from bonegraph.training.settings import Settings
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a metric on the test part of a split, or the size of the models.
+    """A column: a metric on the test part of a split, the size of the models, or something else about their runs.
 
     Args:
         title: its heading.
         metric: a share in [0, 1] from the scores of a run; None counts the parameters, of which papers give millions.
         split: a split of the store; empty for the split of the settings.
+        of_run: a number from the folder of a finished run, instead of a metric; NaN where it has none.
+        digits: that are shown.
     """
 
     title: str
     metric: Callable[[Scores], float] | None
     split: str = ""
+    of_run: Callable[[Path], float] | None = None
+    digits: int = 1
+
+    @property
+    def counts_parameters(self) -> bool:
+        """Whether it is the size of the models."""
+        return self.metric is None and self.of_run is None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row. Its scores come from training, from a file, from other rows, or (another's method) from nowhere.
+    """A row. Its values come from training, from a file, from other rows, or (another's method) from nowhere.
 
     Args:
         title: as the paper calls it.
@@ -49,6 +60,9 @@ class Row:
         settings: what is trained.
         file: name of a modality whose scores the user brings.
         fused: titles of rows whose probabilities are averaged, clip by clip.
+        minus: titles of two rows, of which the second one's values are taken from the first one's.
+        after: title of the row whose run of the same split and number it starts from.
+        brought: name of a run of the user that it starts from, whose model and input it takes over.
         ours: whether the row is ours and not the paper's.
         run: name of the run folder, the same for rows that are the same training; empty for one by the title.
         remark: on the paper's values, where they need one.
@@ -59,6 +73,9 @@ class Row:
     settings: Settings | None = None
     file: str = ""
     fused: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    after: str = ""
+    brought: str = ""
     ours: bool = False
     run: str = ""
     remark: str = ""
@@ -92,14 +109,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Measured:
-    """Our value of a cell: percent, one a seed."""
+    """Our value of a cell: percent, one a run."""
 
     values: tuple[float, ...]
+    digits: int = 1
 
     def __str__(self) -> str:
-        if len(self.values) < 2:
-            return f"{self.values[0]:.1f}"
-        return f"{mean(self.values):.1f} ± {stdev(self.values):.1f}"
+        shown = [mean(self.values), *([stdev(self.values)] if len(self.values) > 1 else [])]
+        return " ± ".join(f"{value:.{self.digits}f}" for value in shown)
 
 
 @dataclass(frozen=True)
@@ -129,6 +146,8 @@ def measure(
     files: Mapping[str, Path],
     say: Callable[[str], None],
     *,
+    splits: Sequence[str] = (),
+    brought: Mapping[str, Path] = MappingProxyType({}),
     progress: bool = True,
 ) -> Cells:
     """Train and score whatever of a table is missing.
@@ -143,44 +162,52 @@ def measure(
         seeds: runs for each cell, at least 1; the seeds count from that of the settings.
         files: scores of other modalities by name; rows that need another one stay empty.
         say: called with a line before each run.
+        splits: repeat everything on each of these, instead of on the split of the settings (folds).
+        brought: runs of the user by name; rows that start from another one stay empty.
         progress: show progress bars.
 
     Raises:
         ValueError: seeds is below 1, no row takes a file, a file does not fit, or what `fit` refuses.
-        FileNotFoundError: a file is missing.
+        FileNotFoundError: a file or a run that was brought is missing.
     """
+    if splits and any(column.split for column in table.columns):
+        raise ValueError("this table has columns for its splits; leave --splits away.")
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}.")
     taken = {row.file for row in rows if row.file}
     for name in files:
         if name not in taken:
             raise ValueError(f"no row of this table takes the scores of '{name}'{nearest(name, taken)}.")
-    brought = {name: read_scores(path).scores for name, path in files.items()}  # before hours of training
+    rows = with_brought(rows, brought)
+    by_title = {row.title: row for row in rows}
+    files_read = {name: read_scores(path).scores for name, path in files.items()}  # before hours of training
     first = next((row.settings for row in rows if row.settings is not None), None)
 
     def runs(row: Row, split: str) -> dict[Path, Settings]:
-        """The runs of a row by their folders, one a seed."""
+        """The runs of a row by their folders, one a split and seed."""
         assert row.settings is not None
-        chosen = replace(row.settings, split=split or row.settings.split)
-        return {
-            folder / row.folder / f"{chosen.split}-seed{seed}": replace(chosen, seed=seed)
-            for seed in range(chosen.seed, chosen.seed + seeds)
-        }
+        starts = list(runs(by_title[row.after], split)) if row.after else []
+        found: dict[Path, Settings] = {}
+        for one in [split] if split else list(splits) or [row.settings.split]:
+            for seed in range(row.settings.seed, row.settings.seed + seeds):
+                start = str(starts[len(found)]) if starts else row.settings.start
+                place = folder / row.folder / f"{one}-seed{seed}"
+                found[place] = replace(row.settings, split=one, seed=seed, start=start)
+        return found
 
     jobs: dict[Path, tuple[str, Settings]] = {}
-    for row in (row for row in rows if row.settings is not None):
-        for column in (column for column in table.columns if column.metric is not None):
+    for column in (column for column in table.columns if not column.counts_parameters):
+        for row in (row for row in rows if row.settings is not None):
             for place, settings in runs(row, column.split).items():
                 same = jobs.setdefault(place, (row.title, settings))[1]
                 assert same == settings, f"'{place}' would hold two trainings"
+    jobs = _one_repeat_after_the_other(jobs)
     for settings in {(settings.data, settings.split): settings for _, settings in jobs.values()}.values():
         _check_data(table, Store.open(settings.data), settings.split)
     trained: dict[Path, Scores] = {}
     for number, (place, (title, settings)) in enumerate(jobs.items(), start=1):
         say(f"{number} of {len(jobs)}: {title}, {settings.split}, seed {settings.seed}")
         trained[place] = run(settings, place, progress)
-
-    by_title = {row.title: row for row in rows}
 
     def found(row: Row, split: str) -> list[Scores]:
         if row.settings is not None:
@@ -189,19 +216,72 @@ def measure(
             parts = [found(by_title[title], split) for title in row.fused]
             most = max(map(len, parts)) if all(parts) else 0
             return [fuse([part[min(number, len(part) - 1)] for part in parts]) for number in range(most)]
-        if row.file not in brought or first is None:
+        if row.file not in files_read or first is None:
             return []
-        return [_on_part(brought[row.file], first.data, split or first.split, str(files[row.file]))]
+        return [_on_part(files_read[row.file], first.data, split or first.split, str(files[row.file]))]
 
     cells: Cells = {}
     for row in rows:
         for column in table.columns:
-            if column.metric is None:
+            cell = row.title, column.title
+            if column.counts_parameters:
                 if row.settings is not None:
-                    cells[row.title, column.title] = size(row.settings)
+                    cells[cell] = size(row.settings)
+            elif column.of_run is not None:
+                values = tuple(map(column.of_run, runs(row, column.split))) if row.settings is not None else ()
+                if values and not any(map(math.isnan, values)):
+                    cells[cell] = Measured(values, column.digits)
             elif scores := found(row, column.split):
-                cells[row.title, column.title] = Measured(tuple(100 * column.metric(one) for one in scores))
+                assert column.metric is not None
+                cells[cell] = Measured(tuple(100 * column.metric(one) for one in scores), column.digits)
+    for row in (row for row in rows if row.minus):
+        for column in table.columns:
+            first, second = (cells.get((title, column.title)) for title in row.minus)
+            if isinstance(first, Measured) and isinstance(second, Measured):
+                differences = (one - two for one, two in zip(first.values, second.values, strict=True))
+                cells[row.title, column.title] = Measured(tuple(differences), column.digits)
     return cells
+
+
+def with_brought(rows: tuple[Row, ...], brought: Mapping[str, Path]) -> tuple[Row, ...]:
+    """Rows that start from runs of the user: they take over model, frames and input. Without its run a row is empty.
+
+    Raises:
+        FileNotFoundError: a run is missing.
+        ValueError: no row takes a run of this name, or it is no checkpoint.
+    """
+    taken = {row.brought for row in rows if row.brought}
+    for name in brought:
+        if name not in taken:
+            raise ValueError(f"no row of this table starts from '{name}'{nearest(name, taken)}.")
+    found = []
+    settings: Settings | None
+    for row in rows:
+        if row.brought:
+            settings = None
+            if row.brought in brought and row.settings is not None:
+                path = brought[row.brought]
+                model, meaning = load_checkpoint(path / FINAL if path.is_dir() else path)
+                settings = replace(
+                    row.settings,
+                    start=str(path),
+                    model=model.config,
+                    length=meaning.length,
+                    transforms=meaning.transforms,
+                    people=meaning.people,
+                )
+            row = replace(row, settings=settings)
+        found.append(row)
+    return tuple(found)
+
+
+def _one_repeat_after_the_other(jobs: dict[Path, tuple[str, Settings]]) -> dict[Path, tuple[str, Settings]]:
+    """All rows of the first repeat, then all of the second, so that an interrupted table has whole ones to look at."""
+    places: dict[Path, list[Path]] = {}
+    for place in jobs:
+        places.setdefault(place.parent, []).append(place)
+    number = {place: at for several in places.values() for at, place in enumerate(several)}
+    return {place: jobs[place] for place in sorted(jobs, key=number.__getitem__)}  # the sort is stable
 
 
 def size(settings: Settings) -> Size:

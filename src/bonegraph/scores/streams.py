@@ -13,9 +13,14 @@ from types import MappingProxyType
 from bonegraph.scores.by_id import Scores
 from bonegraph.scores.fusion import fuse
 from bonegraph.transforms.streams import STREAMS, Stream
+from bonegraph.yaml_files import read_yaml
 
 FUSIONS: dict[str, tuple[Stream, ...]] = {"2s": ("joint", "bone"), "4s": STREAMS}
 """Name of a fusion -> its streams."""
+
+
+CHAIN = "chain.yaml"
+"""What a folder of runs that were trained one from the other has."""
 
 
 def is_run(folder: Path) -> bool:
@@ -27,6 +32,25 @@ def stream_runs(folder: str | Path) -> dict[Stream, Path]:
     """The runs of a folder of streams, finished or not; none where it is a run itself or something else."""
     folder = Path(folder)
     return {} if is_run(folder) else {name: folder / name for name in STREAMS if (folder / name).is_dir()}
+
+
+def chain_runs(folder: str | Path) -> dict[str, Path]:
+    """The runs of a chain that answer together (`bonegraph.training.chain`); none where a folder is something else.
+
+    Raises:
+        ValueError: its ``chain.yaml`` is damaged.
+    """
+    file = Path(folder) / CHAIN
+    if not file.is_file():
+        return {}
+    plain = read_yaml(file)
+    try:
+        names = [str(name) for name in plain["tuning"]["networks"]]
+        if not names or any(Path(name).name != name for name in names):
+            raise KeyError(names)
+    except (KeyError, TypeError):
+        raise ValueError(f"'{file}' names no networks; give the command that wrote it again.") from None
+    return {name: file.parent / name for name in names}
 
 
 def fusions(streams: Mapping[str, Scores]) -> dict[str, Scores]:
@@ -54,9 +78,21 @@ def streams_table(
         fused: their fusions.
         more: further columns, a share in [0, 1] each.
     """
-    rows = {**streams, **{f"{' + '.join(FUSIONS[title])} ({title})": scores for title, scores in fused.items()}}
+    named = {f"{' + '.join(FUSIONS[title])} ({title})": scores for title, scores in fused.items()}
+    return scores_table({**streams, **named}, more)
+
+
+def scores_table(
+    rows: Mapping[str, Scores], more: Mapping[str, Callable[[Scores], float]] = MappingProxyType({})
+) -> str:
+    """Accuracies of several scores, in Markdown.
+
+    Args:
+        rows: scores of labelled clips by title.
+        more: further columns, a share in [0, 1] each.
+    """
     columns: dict[str, Callable[[Scores], float]] = {"top-1": lambda scores: scores.top(1)}
-    if any(len(scores.classes) > 5 for scores in streams.values()):
+    if any(len(scores.classes) > 5 for scores in rows.values()):
         columns["top-5"] = lambda scores: scores.top(5)
     columns = {**columns, "mean class": Scores.mean_class_accuracy, **more}
     lines = [["", *columns], ["---", *("---:" for _ in columns)]]

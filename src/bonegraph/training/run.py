@@ -85,6 +85,7 @@ def fit(
         people=settings.people,
         seed=settings.seed,
         workers=settings.workers,
+        scarce=settings.scarce,
     )
     watched = store.part(settings.split, "test") if watch_test else store.labels[:0]
     check_folder(folder, settings)
@@ -128,6 +129,7 @@ def _train(
             "seed": str(settings.seed),
             "epochs": str(settings.epochs),
             **({"start": settings.start} if settings.start else {}),
+            **({"share of the clips": str(settings.scarce.share)} if settings.scarce.share < 1 else {}),
         },
     )
     callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
@@ -214,13 +216,14 @@ def new_model(settings: Settings, store: Store) -> ActionModel:
         )
     distances = None
     if getattr(config, "strategy", "") == "spatial":
-        distances = training_distances(store, settings.split)
+        clips = store.part(settings.split, "train")
+        distances = training_distances(store, settings.scarce.draw(clips, store.labels[clips], settings.seed))
     return build(config, store.skeleton, len(store.classes), distances)
 
 
 def _channels(settings: Settings, store: Store) -> int:
     coordinates = int(store.sequence(0).positions.shape[3])
-    return coordinates + int(settings.transforms.confidence)
+    return coordinates + settings.transforms.extra_channels
 
 
 def check_folder(folder: Path, settings: Settings) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bonegraph.datasets.scarce import Scarce
 from bonegraph.models import stgcn
 from bonegraph.models.registry import config_type, model_name
 from bonegraph.objectives.stf import FocusLoss
 from bonegraph.plain import from_plain, to_plain
 from bonegraph.training.schedule import Optimizer
+from bonegraph.training.tuning import Tuning
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Transforms
 from bonegraph.yaml_files import read_yaml
@@ -29,6 +31,7 @@ class Settings:
         model: configuration of the model.
         start: a run folder or checkpoint whose weights to begin with (`bonegraph.models.start`); empty for fresh ones.
         train: what learns: ``head`` leaves everything before the linear layers as it is, statistics too.
+        scarce: the share of the training clips that is used; all by default.
         length: which frames of a clip.
         transforms: from stored positions to the input.
         focus: losses on where the model looks, beside its own; none by default.
@@ -38,6 +41,7 @@ class Settings:
         people: the most people of a clip, 0 for all.
         precision: of the computation; weights stay in float32 but for ``64-true``.
         seed: of everything random.
+        tuning: a second training from the weights of this one (`bonegraph.training.chain`); none by default.
         validate_every: epochs between two validations, where the split has a part ``val``.
         workers: processes that fetch frames; 0 fetches in the training process, which is fast enough for most.
 
@@ -51,6 +55,7 @@ class Settings:
     model: Any = field(default_factory=stgcn.best)
     start: str = ""
     train: Literal["all", "head"] = "all"
+    scarce: Scarce = field(default_factory=Scarce)
     length: Length = field(default_factory=Length)
     transforms: Transforms = field(default_factory=Transforms)
     focus: FocusLoss = field(default_factory=FocusLoss)
@@ -62,6 +67,7 @@ class Settings:
     seed: int = 0
     validate_every: int = 1
     workers: int = 0
+    tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validate_every"):

@@ -54,6 +54,8 @@ class Transforms:
         scale: ``body-height``, ``min-max``, ``image`` or ``none``.
         image: (width, height) in the unit of the data, for ``centre: image`` (default 1, 1) and ``scale: image``.
         confidence: whether the confidence becomes a further channel.
+        visibility: whether a further channel tells who is seen: the confidence where the source has one, otherwise 1
+            for what is seen and 0 for what is not (STF).
         augment: random changes in training.
         centre_on: the ``first-person``, or the middle of all ``people``, which tells interactions better apart.
         zero_padded: M > 0 does as the released code does: the network is not told who is seen, but always gets M people
@@ -61,7 +63,7 @@ class Transforms:
         y_up: turn y, which points down in images, upwards (2s-AGCN and MS-G3D on Kinetics).
 
     Raises:
-        ValueError: ``zero_padded`` is below 0.
+        ValueError: ``zero_padded`` is below 0, or both ``confidence`` and ``visibility`` are wanted.
     """
 
     stream: Stream = "joint"
@@ -74,10 +76,18 @@ class Transforms:
     centre_on: CentreOn = "first-person"
     zero_padded: int = 0
     y_up: bool = False
+    visibility: bool = False
 
     def __post_init__(self) -> None:
         if self.zero_padded < 0:
             raise ValueError(f"zero_padded must be at least 0, got {self.zero_padded}.")
+        if self.confidence and self.visibility:
+            raise ValueError("confidence and visibility are the same channel where there is a confidence; set one.")
+
+    @property
+    def extra_channels(self) -> int:
+        """Channels of the input beside the coordinates."""
+        return int(self.confidence or self.visibility)
 
 
 def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training: bool) -> Batch:
@@ -119,13 +129,21 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         positions = normalise.scale(positions, visible, skeleton, transforms.scale)
     if transforms.confidence and confidence is None:
         raise ValueError("the data set has no confidence; set transforms.confidence to false.")
+    if transforms.visibility and confidence is None:
+        confidence = visible.to(positions.dtype)
     if transforms.zero_padded:
         positions = _with_confidence(positions, visible, confidence if transforms.confidence else None)
-        positions, visible = stream(*_as_zeros(positions, transforms.zero_padded), skeleton, transforms.stream)
+        places, everywhere = _as_zeros(positions, transforms.zero_padded)
+        positions, everywhere = stream(places, everywhere, skeleton, transforms.stream)
+        if transforms.visibility:  # tells who is seen in every stream; a bone of it would tell nothing
+            assert confidence is not None
+            seen, _ = _as_zeros((confidence * visible)[:, None], transforms.zero_padded)
+            positions = torch.cat([positions, seen], dim=1)
+        visible = everywhere
         confidence = None
     else:
         positions, visible = stream(positions, visible, skeleton, transforms.stream)
-        positions = _with_confidence(positions, visible, confidence if transforms.confidence else None)
+        positions = _with_confidence(positions, visible, confidence if transforms.extra_channels else None)
     return replace(batch, positions=positions, visible=visible, confidence=confidence)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bonegraph.skeleton import nearest
-from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, msg3d, small, stgcn, stgcnpp
+from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, msg3d, small, stf, stgcn, stgcnpp
 from bonegraph.training.settings import Settings
 
 GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
@@ -66,6 +66,17 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
         "dualhead-kinetics-best": dualhead.kinetics_best,
         "dualhead-nw-ucla": dualhead.nw_ucla,
         "dualhead-sbu": dualhead.sbu,
+    },
+    "STF (Ke et al., AAAI 2022)": {
+        "stf-ntu60-paper": stf.ntu60_paper,
+        "stf-ntu120-paper": stf.ntu120_paper,
+        "stf-kinetics-paper": stf.kinetics_paper,
+        "stf-ntu60-best": stf.ntu60_best,
+        "stf-ntu120-best": stf.ntu120_best,
+        "stf-kinetics-best": stf.kinetics_best,
+        "stf-nw-ucla": stf.nw_ucla,
+        "stf-sbu": stf.sbu,
+        "stf-demo": stf.demo,
     },
     "CTR-GCN (Chen et al., ICCV 2021)": {
         "ctrgcn-ntu60-released": ctrgcn.ntu60_released,
