@@ -39,7 +39,7 @@ class Measured:
 
     Attributes:
         id: of the clip.
-        truth: its class.
+        truth: its class, empty where unknown.
         action: the class that was explained.
         probability: of it.
         found: the curves.
@@ -150,7 +150,7 @@ def measure(
             continue
         own = int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)[0])
         found = faithfulness(recogniser, explanation, steps=steps, draws=draws, seed=own)
-        truth = store.classes[store.labels[clip]]
+        truth = store.classes[store.labels[clip]] if store.labels[clip] >= 0 else ""
         measured.append(Measured(name, truth, explanation.action, explanation.probability, found, explanation.flat))
     if not measured:
         raise ValueError(f"in none of the {len(clips)} clips of '{store.name}' is anybody seen.")

@@ -91,7 +91,7 @@ def faithfulness(
     batch_size: int = 16,
     progress: bool = False,
 ) -> Faithfulness:
-    """Measure the faithfulness of a focus. Of several test clips, each is hidden by its own focus, and all are averaged.
+    """Measure the faithfulness of a focus; several test clips are each hidden by their own focus and averaged.
 
     Args:
         recogniser: of one network.

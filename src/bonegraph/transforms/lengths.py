@@ -114,7 +114,7 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
 
 
 def places(length: Length, num_frames: int, test_clip: int = 0) -> NDArray[np.float64]:
-    """(T,) where in the recording each frame of a test clip is, between two of its frames if need be; NaN if nowhere."""
+    """(T,) where in the recording each frame of a test clip is, maybe between two of its frames; NaN if nowhere."""
     pick = pick_frames(length, np.array([num_frames]), None, test_clip)
     frames = np.where(pick.frames[0] < 0, np.nan, pick.frames[0])
     if pick.blend is None:
