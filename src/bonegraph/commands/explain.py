@@ -36,7 +36,7 @@ def explain(
     limit: int = 0,
     progress: bool = True,
 ) -> None:
-    """Show which joints, and when, an answer comes from, and measure whether that is so.
+    """Show which joints, and when, an answer comes from, and measure whether it does.
 
     Examples:
       bonegraph explain runs/nw-ucla a01_s01_e00_v03.json
@@ -60,7 +60,7 @@ def explain(
         clip: id of a clip in the store.
         split: measure over the clips of this split of the store, instead of one clip.
         part: of the split; train, val or test.
-        class_name: what is explained, also to be given as --class; default the predicted class.
+        class_name: what is explained, any class; default the predicted one.
         score: what is differentiated: the probability, or the logit (plain Grad-CAM).
         stage: after which block of the network the focus is taken, counted from 0; -1 is the last.
         out: the page (.html) or film (.mp4, .gif), default explanation.html; for a split, the numbers (.json).
@@ -253,9 +253,5 @@ def _of_split(checkpoint: Path, data: Path, split: str, part: str, limit: int, o
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    # A parameter of Python cannot be called "class".
-    named = [
-        f"--class_name{argument[len('--class') :]}" if argument.partition("=")[0] == "--class" else argument
-        for argument in arguments
-    ]
-    call(explain, named, "explain", by_place=("recording",))
+    renamed = {"class_name": ("class", "what is explained, any class; default the predicted one.")}
+    call(explain, arguments, "explain", by_place=("recording",), renamed=renamed)

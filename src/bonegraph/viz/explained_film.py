@@ -24,9 +24,8 @@ from bonegraph.viz.video import Picture
 
 _DULL, _BRIGHT, _INK, _UNSEEN = "#5d6878", "#d9480f", "#202124", "#ccd2da"
 _JOINTS = LinearSegmentedColormap.from_list("joints", [_DULL, _BRIGHT])
-HEAT = LinearSegmentedColormap.from_list("heat", ["#fdf3ee", "#f4a478", _BRIGHT])
+HEAT = LinearSegmentedColormap.from_list("heat", ["#fdf3ee", "#f4a478", _BRIGHT]).with_extremes(bad=_UNSEEN)
 """Colours of a map; where nothing is seen it is grey."""
-HEAT.set_bad(_UNSEEN)
 _DPI = 100
 
 

@@ -47,7 +47,7 @@ def explanation_page(
     answer = {"recording": title, "class": explanation.action, "probability": f"{explanation.probability:.1%}"}
     if found is not None:
         answer["faithfulness"] = f"{found.gain:+.2f}"
-    legend = "small and grey is 0, large and orange 1"
+    legend = "small and grey is a focus of 0, large and orange 1; in the map, blank is 0, orange 1, grey not seen"
     sections = [
         tiles(answer),
         f"<section><p class='said'>{escape(words(explanation))}</p><p>{escape(MEANING)}</p>{notes}</section>",
@@ -98,7 +98,7 @@ def _map(explanation: Explanation, values: NDArray[np.float64], person: int) -> 
         at = f"x='{left + share * wide:.1f}' y='{top + high + 15}'"
         drawn.append(f"<text {at} text-anchor='middle'>{share * seconds:.1f}</text>")
     drawn.append(
-        f"<text x='{left - 6}' y='{top + high + 15}' text-anchor='end'>seconds</text>"
+        f"<text x='{left - 14}' y='{top + high + 15}' text-anchor='end'>seconds</text>"
         f"<line class='cursor' x1='{left}' x2='{left}' y1='{top}' y2='{top + high}' data-left='{left}' "
         f"data-wide='{wide}'/>"
     )
