@@ -109,17 +109,16 @@ def faithfulness(
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
     chance = np.random.default_rng(seed)
-    inputs = explanation.focused.inputs
+    inputs, label = explanation.focused.inputs, explanation.focused.label
     total = np.zeros((2 + draws, steps + 1))
-    with tqdm(total=len(inputs) * len(total), delay=2, desc="hide", unit="curve", disable=not progress) as bar:
+    with tqdm(total=len(inputs) * total.size, delay=2, desc="hide", unit="copy", disable=not progress) as bar:
         for one in inputs:
-            count = int(one.entries.sum())
-            focused = focused_order(one, chance)
-            orders = [focused, focused, *(chance.permutation(count) for _ in range(draws))]
-            for number, order in enumerate(orders):
-                keep = kept(one.entries, order, hidden_counts(count, steps), shown=number == 1)
-                total[number] += curve(recogniser.model, one, keep, explanation.focused.label, batch_size)
-                bar.update()
+            keep = _kept_by_all(one, steps, draws, chance)
+            values = []
+            for start in range(0, len(keep), batch_size):
+                values.append(chances(recogniser.model, one, keep[start : start + batch_size], label))
+                bar.update(len(values[-1]))
+            total += np.concatenate(values).reshape(total.shape)
     total /= len(inputs)
     return Faithfulness(np.arange(steps + 1) / steps, total[0], total[1], total[2:].mean(axis=0))
 
@@ -155,13 +154,18 @@ def kept(
 
 
 @torch.inference_mode()
-def curve(model: ActionModel, one: Input, keep: Bool[Tensor, "s t v m"], label: int, batch_size: int) -> Values:
-    """The probability of a class for each mask of an input."""
-    found = []
-    for start in range(0, len(keep), batch_size):
-        shown = keep[start : start + batch_size]
-        positions = torch.where(shown[:, None], one.batch.positions, 0)
-        visible = shown if one.masked else one.batch.visible.expand_as(shown)
-        found.append(model(positions, visible).float().softmax(dim=1)[:, label])
-    values: Values = torch.cat(found).double().numpy()
+def chances(model: ActionModel, one: Input, keep: Bool[Tensor, "s t v m"], label: int) -> Values:
+    """The probability of a class for each mask of an input, (S,)."""
+    positions = torch.where(keep[:, None], one.batch.positions, 0)
+    visible = keep if one.masked else one.batch.visible.expand_as(keep)
+    values: Values = model(positions, visible).float().softmax(dim=1)[:, label].double().numpy()
     return values
+
+
+def _kept_by_all(one: Input, steps: int, draws: int, chance: np.random.Generator) -> Bool[Tensor, "s t v m"]:
+    """The masks of all curves, one curve after the other: deletion, insertion, the random ones."""
+    focused, count = focused_order(one, chance), int(one.entries.sum())
+    counts = hidden_counts(count, steps)
+    random = [kept(one.entries, chance.permutation(count), counts, shown=False) for _ in range(draws)]
+    by_focus = [kept(one.entries, focused, counts, shown=shown) for shown in (False, True)]
+    return torch.cat([*by_focus, *random])
