@@ -57,7 +57,7 @@ class ExplainedFilm:
             wspace=0.32, hspace=0.12,
         )  # fmt: skip
         self.figure.text(0.015, 1 - 0.12 / height, title, fontsize=12, color=_INK, va="top", weight="bold")
-        told = textwrap.fill(words(explanation), 150)
+        told = textwrap.fill(words(explanation), 165)
         self.figure.text(0.015, 1 - 0.40 / height, told, fontsize=9, color=_INK, va="top")
         self._body = self.figure.add_subplot(grid[:, 0])
         self._moving: list[Artist] = []

@@ -57,10 +57,10 @@ def explanation_page(
     ]
     if len(explanation.heads) > 1:
         heads = "".join(
-            f"<h3>Head {number}</h3>{_maps(explanation, values)}"
+            f"<div><h3>Head {number}</h3>{_maps(explanation, values)}</div>"
             for number, values in enumerate(explanation.heads, start=1)
         )
-        sections.append(f"<section><h2>Each head</h2>{heads}</section>")
+        sections.append(f"<section><h2>Each head</h2><div class='pair'>{heads}</div></section>")
     if found is not None:
         sections.append(_faithful(found))
     sections.append(facts_section("How it was made", facts or {}))
@@ -84,10 +84,11 @@ def _maps(explanation: Explanation, values: NDArray[np.float64]) -> str:
 
 def _map(explanation: Explanation, values: NDArray[np.float64], person: int) -> str:
     sequence = explanation.sequence
-    joints, row, left, wide, top = sequence.skeleton.joints, 14, 118, 600, 4
+    joints, left, wide, top = sequence.skeleton.joints, 118, 600, 4
+    row = min(max(14, 340 // len(joints)), 26)
     high, seconds = row * len(joints), sequence.num_frames / sequence.fps
     drawn = [
-        f"<text x='{left - 6}' y='{top + row * number + 11}' text-anchor='end'>{escape(joint)}</text>"
+        f"<text x='{left - 6}' y='{top + row * number + row / 2 + 4:g}' text-anchor='end'>{escape(joint)}</text>"
         for number, joint in enumerate(joints)
     ]
     drawn.append(
@@ -147,7 +148,7 @@ def _faithful(found: Faithfulness) -> str:
 
 
 def _curves(shares: NDArray[np.float64], focus: NDArray[np.float64], random: NDArray[np.float64], below: str) -> str:
-    wide, high, left, top, right, bottom = 420, 240, 44, 10, 12, 36
+    wide, high, left, top, right, bottom = 420, 240, 44, 10, 24, 36
 
     def x(share: float) -> float:
         return left + (wide - left - right) * share

@@ -17,8 +17,8 @@ NAMED = 3
 """At most so many joints are named, fewer where they already have half of the focus."""
 SPREAD = 0.8
 """A focus that stays above half of its height for a larger share of the time has no moment."""
-NEAR = 0.01
-"""Areas that differ by less are equal: a few random orders do not tell more."""
+NEAR = 0.03
+"""Areas that differ by less, as a share of the highest probability, are equal: a few random orders tell no more."""
 MEANING = (
     "The focus (Grad-CAM) is between 0 and 1 over this recording: 1 is the joint and frame whose features speak most "
     "for the class, 0 one whose features say nothing, or speak against it. It tells what the network looks at, not "
@@ -109,7 +109,8 @@ def faithful_words(found: Faithfulness) -> str:
         f"deletion {found.deletion_area:.3f}, insertion {found.insertion_area:.3f}, random order "
         f"{found.random_area:.3f}"
     )
-    less, more = found.random_area - found.deletion_area > NEAR, found.insertion_area - found.random_area > NEAR
+    near = NEAR * float(max(found.deletion.max(), found.insertion.max()))
+    less, more = found.random_area - found.deletion_area > near, found.insertion_area - found.random_area > near
     if less and more:
         verdict = "faithful: hiding what is in focus costs the class more than chance, showing it gives it more"
     elif less or more:
