@@ -51,7 +51,7 @@ def explain(
     faster than in a random order. Any model, any class.
 
     Of a split: the areas below these curves, mean and standard error over its clips; their difference is the
-    faithfulness of the run, 0 for a focus that has nothing to do with the network.
+    faithfulness of the run, 0 in the mean for a random order.
 
     Args:
         checkpoint: a checkpoint or a run folder.

@@ -9,8 +9,8 @@ skeletons instead of pixels. An entry of the input is a joint of a person in a f
 
 Showing entries in an order is hiding them in the reverse order, which is as random: the two areas of a random order are
 equal, and one random curve serves for both. The area of insertion minus that of deletion, `Faithfulness.gain`, is
-therefore 0 for any map that has nothing to do with the network, and at most 1. It also equals what the focus gains over
-random in deletion plus what it gains in insertion: (random - deletion) + (insertion - random).
+therefore 0 in the mean for orders that are as likely as their reverse, and at most 1. It also equals what the focus
+gains over random in deletion plus what it gains in insertion: (random - deletion) + (insertion - random).
 
 What is hidden is masked at the input of the network, after the transforms, as if the pose estimator had not seen it;
 networks that take no masks (``zero_padded``) get zeros. In a bone or motion stream it is the bone or the motion that is
