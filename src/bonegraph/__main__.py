@@ -20,6 +20,7 @@ COMMANDS = {
     "fuse": "add up the scores of several streams, clip by clip",
     "compare": "where two runs differ, and whether it is more than chance",
     "recognise": "say what happens in one recording or clip",
+    "explain": "which joints, and when, an answer comes from: a film, and whether the network minds losing them",
     "draw": "pictures of a skeleton and its partitions",
     "recipes": "list the recipes",
     "models": "list the models, and what each costs: parameters, multiply-adds, memory, time",

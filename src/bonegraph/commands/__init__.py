@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
 import jsonargparse
 
 
-def call(function: Callable[..., Any], arguments: list[str], name: str, by_place: tuple[str, ...] = ()) -> Any:
+def call(
+    function: Callable[..., Any],
+    arguments: list[str],
+    name: str,
+    by_place: tuple[str, ...] = (),
+    renamed: Mapping[str, tuple[str, str]] | None = None,
+) -> Any:
     """Call a function with command-line arguments; its signature is the interface, its docstring the help.
 
     Args:
@@ -19,6 +25,7 @@ def call(function: Callable[..., Any], arguments: list[str], name: str, by_place
         arguments: of the command line.
         name: of the command.
         by_place: of the rest, what may also follow the needed arguments without its name.
+        renamed: texts whose option has a name that a parameter of Python cannot have: the option and its help.
 
     Raises:
         ValueError: the arguments do not fit, in one line.
@@ -29,7 +36,10 @@ def call(function: Callable[..., Any], arguments: list[str], name: str, by_place
         formatter_class=argparse.RawDescriptionHelpFormatter,
         exit_on_error=False,
     )
-    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    renamed = renamed or {}
+    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=set(renamed))
+    for option, text in renamed.values():
+        parser.add_argument(f"--{option}", type=str, default="", help=text)
     needed = sum(p.default is p.empty for p in inspect.signature(function).parameters.values())
     leading = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
     named = [f"--{field}={value}" for field, value in zip(by_place, leading[needed:], strict=False)]
@@ -39,7 +49,10 @@ def call(function: Callable[..., Any], arguments: list[str], name: str, by_place
         given = parser.instantiate(parser.parse_args(arguments))
     except argparse.ArgumentError as error:
         raise ValueError(one_line(error, name)) from None
-    return function(**vars(given))
+    values = dict(vars(given))
+    for field, (option, _) in renamed.items():
+        values[field] = values.pop(option)
+    return function(**values)
 
 
 def one_line(error: Exception, name: str) -> str:

@@ -113,6 +113,17 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
     return _crop_resize(length, total, keys)
 
 
+def places(length: Length, num_frames: int, test_clip: int = 0) -> NDArray[np.float64]:
+    """(T,) where in the recording each frame of a test clip is, maybe between two of its frames; NaN if nowhere."""
+    pick = pick_frames(length, np.array([num_frames]), None, test_clip)
+    frames = np.where(pick.frames[0] < 0, np.nan, pick.frames[0])
+    if pick.blend is None:
+        return frames
+    earlier, later = np.split(frames, 2)
+    blended: NDArray[np.float64] = earlier + pick.blend[0] * (later - earlier)
+    return blended
+
+
 def _again(length: Length, total: Indices, keys: Keys | None, test_clip: int, picked: Indices) -> Indices:
     """Clips of too few frames from some frame on, and from their beginning again; the others as they are picked."""
     if keys is None:

@@ -21,7 +21,7 @@ from bonegraph.inference.recogniser import Recogniser
 from bonegraph.models.dualhead import DualHead
 from bonegraph.models.registry import model_name
 from bonegraph.sequence import Sequence
-from bonegraph.transforms.lengths import pick_frames
+from bonegraph.transforms.lengths import places
 from bonegraph.transforms.pipeline import apply
 
 Values = NDArray[np.float64]
@@ -116,14 +116,9 @@ def attend(recogniser: Recogniser, sequence: Sequence) -> Attended:
 
 def _frames(recogniser: Recogniser, sequence: Sequence, test_clip: int) -> Values:
     """(T,) which frame of the recording each frame of the input is; -1 for none."""
-    pick = pick_frames(recogniser.meaning.length, np.array([sequence.num_frames]), None, test_clip)
-    frames = pick.frames[0].astype(np.float64)
-    if pick.blend is not None:
-        earlier, later = np.split(frames, 2)
-        blended: Values = earlier + pick.blend[0] * (later - earlier)
-        return blended
+    frames = places(recogniser.meaning.length, sequence.num_frames, test_clip)
     again = np.cumsum(np.diff(frames, prepend=frames[:1]) < 0) * sequence.num_frames
-    return np.where(frames < 0, -1, frames + again)
+    return np.where(np.isnan(frames), -1, frames + again)
 
 
 def _curve(attention: Values, step: int, frames: Values, seen: NDArray[np.bool_]) -> Curve:

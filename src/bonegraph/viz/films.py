@@ -39,23 +39,24 @@ def film_data(
         frames: at most so many of its frames, spread evenly; the film still takes as long as the recording.
         title: what it is.
         note: a sentence about it.
-        weights: (M, V) in [0, 1], how large and how bright each joint is; NaN for people who have none. They take the
-            place of the colours of the sides.
+        weights: (M, V) or, for each frame its own, (T, M, V), in [0, 1], how large and how bright each joint is; NaN
+            for people, or for joints in frames, that have none. They take the place of the colours of the sides.
 
     Returns:
         ``title``, ``note``, ``fps``; ``frames``, how many (F); ``bones``, pairs of joint numbers; ``sides``, for each
         joint 0 (middle), 1 (left) or 2 (right); ``size``, width and height of the picture in grid steps; ``people``,
         for each person F frames, each None where the person is absent, or x and y of the joints in turn
         (x0, y0, x1, y1, ...; y down), both -1 where the joint is not visible; and, where they are given, ``weights``,
-        for each person None or one of each joint.
+        for each person None or one of each joint, or for each person F lists of one of each joint or None.
 
     Raises:
         ValueError: frames is below 1, or the weights do not fit.
     """
     if frames < 1:
         raise ValueError(f"a film needs at least 1 frame, got {frames}.")
-    if weights is not None and weights.shape != sequence.positions.shape[1:3]:
-        raise ValueError(f"weights have shape {weights.shape}, but the film has {sequence.positions.shape[1:3]}.")
+    shape = sequence.positions.shape[:3]
+    if weights is not None and weights.shape not in (shape, shape[1:]):
+        raise ValueError(f"weights have shape {weights.shape}, but the film has {shape[1:]} or {shape}.")
     count = min(frames, sequence.num_frames)
     chosen = np.linspace(0, sequence.num_frames - 1, count).round().astype(int)
     visible = sequence.visible[chosen]  # (F, M, V)
@@ -70,7 +71,11 @@ def film_data(
         [row if there else None for row, there in zip(film, shown, strict=True)]
         for film, shown in zip(rows.tolist(), present.T.tolist(), strict=True)
     ]
-    shades = {} if weights is None else {"weights": [_shades(person) for person in weights]}
+    shades: dict[str, object] = {}
+    if weights is not None and weights.ndim == 3:
+        shades = {"weights": [[_moving_shades(row) for row in person] for person in weights[chosen].swapaxes(0, 1)]}
+    elif weights is not None:
+        shades = {"weights": [_shades(person) for person in weights]}
     return {
         "title": title,
         "note": note,
@@ -87,6 +92,11 @@ def film_data(
 def _shades(weights: NDArray[np.floating]) -> list[float] | None:
     """Weights of a person for JSON."""
     return None if np.isnan(weights).any() else [round(float(weight), 3) for weight in weights.clip(0, 1)]
+
+
+def _moving_shades(weights: NDArray[np.floating]) -> list[float | None]:
+    """Weights of a person in a frame for JSON."""
+    return [None if np.isnan(weight) else round(float(weight), 3) for weight in weights.clip(0, 1)]
 
 
 def film_element(key: str, title: str, note: str = "") -> str:
@@ -196,7 +206,8 @@ FILM_SCRIPT = """
       if (!points) return;
       const x = joint => left + points[2 * joint] * scale, y = joint => top + points[2 * joint + 1] * scale;
       const there = joint => points[2 * joint] >= 0;
-      const weights = film.weights ? film.weights[person] : null;
+      let weights = film.weights ? film.weights[person] : null;
+      if (weights && Array.isArray(weights[0])) weights = weights[at];
       // further people are paler, and hatched
       pen.globalAlpha = person ? 0.75 : 1;
       pen.lineWidth = (person ? 2 : 2.5) * sharp;
@@ -209,8 +220,9 @@ FILM_SCRIPT = """
       pen.setLineDash([]);
       film.sides.forEach((side, joint) => {
         if (!there(joint)) return;
-        pen.fillStyle = weights ? shade(weights[joint]) : colours[film.weights ? 0 : side];
-        const radius = weights ? 2 + 6 * weights[joint] : 2.2;
+        const weighed = weights && weights[joint] !== null;
+        pen.fillStyle = weighed ? shade(weights[joint]) : colours[film.weights ? 0 : side];
+        const radius = weighed ? 2 + 6 * weights[joint] : 2.2;
         pen.beginPath(); pen.arc(x(joint), y(joint), radius * sharp, 0, 2 * Math.PI); pen.fill();
       });
     });
@@ -219,6 +231,7 @@ FILM_SCRIPT = """
     pen.fillRect(0, height - 2 * sharp, width * (at + 1) / film.frames, 2 * sharp);
     pen.globalAlpha = 1;
     one.shown = at;
+    canvas.dispatchEvent(new CustomEvent("frame", {detail: (at + 0.5) / film.frames}));
   }
 
   const watcher = new IntersectionObserver(entries => entries.forEach(entry => {
