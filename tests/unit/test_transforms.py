@@ -518,6 +518,27 @@ def test_the_confidence_becomes_a_channel() -> None:
         apply(Transforms(confidence=True), batch(22), BODY, training=False)
 
 
+def test_visibility_is_a_channel() -> None:
+    """1 and 0, or the confidence where there is one (STF); in every stream and whoever is padded."""
+    for confidence in (False, True):
+        given = batch(22, confidence=confidence)
+        result = apply(Transforms(visibility=True), given, BODY, training=False)
+        expected = (
+            given.visible.to(given.positions.dtype) if given.confidence is None else given.confidence * given.visible
+        )
+        same(result.positions[:, 3], expected)
+        bones = apply(Transforms(visibility=True, stream="bone"), given, BODY, training=False)
+        assert ((bones.positions[:, 3] != 0) <= bones.visible).all() and bones.positions[:, 3].any()
+        padded = apply(Transforms(visibility=True, zero_padded=4, stream="bone"), given, BODY, training=False)
+        there = min(4, expected.shape[3])
+        same(padded.positions[:, 3, ..., :there], expected[..., :there])
+        assert not padded.positions[:, 3, ..., there:].any() and padded.visible.all()
+    hidden = apply(Transforms(visibility=True, augment=Augment(joint_dropout=0.5)), batch(22), BODY, training=True)
+    same(hidden.positions[:, 3], hidden.visible.to(hidden.positions.dtype))
+    with pytest.raises(ValueError, match="confidence and visibility are the same channel"):
+        Transforms(visibility=True, confidence=True)
+
+
 def test_mirroring_takes_the_confidence_along() -> None:
     given = batch(23, confidence=True)
     result = apply(Transforms(confidence=True, augment=Augment(mirror=1.0)), given, BODY, training=True)

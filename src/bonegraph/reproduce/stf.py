@@ -48,7 +48,7 @@ class Rows:
     Args:
         settings: data, input and both schedules.
         width: of all networks.
-        share: of the training clips.
+        share: of the training clips; that of the settings by default.
         stream: of the input; that of the settings by default.
         none: the paper's values of rows that it does not have.
         suffix: of titles and folders.
@@ -59,20 +59,20 @@ class Rows:
         settings: Settings,
         width: Width,
         *,
-        share: float = 1.0,
+        share: float | None = None,
         stream: Stream | None = None,
         none: Values = (None,),
         suffix: str = "",
     ) -> None:
         transforms = replace(settings.transforms, stream=stream or settings.transforms.stream)
-        scarce = replace(settings.scarce, share=share)
+        scarce = settings.scarce if share is None else replace(settings.scarce, share=share)
         self.first = replace(settings, tuning=Tuning(), focus=FocusLoss(), transforms=transforms, scarce=scarce)
         tuning = settings.tuning
         self.second = replace(self.first, epochs=tuning.epochs, optimizer=tuning.optimizer)
         self.msg3d = backbone(settings, width)
         self.stf = stf.on(self.msg3d)
         self.none, self.suffix = none, suffix
-        few = f"-{round(100 * share)}" if share < 1 else ""
+        few = f"-{round(100 * scarce.share)}" if scarce.share < 1 else ""
         self.folder = f"{transforms.stream}{few}"
 
     def base(self, title: str, name: str, model: Any, paper: Values | None = None) -> Row:

@@ -236,9 +236,9 @@ def measure(
                 cells[cell] = Measured(tuple(100 * column.metric(one) for one in scores), column.digits)
     for row in (row for row in rows if row.minus):
         for column in table.columns:
-            first, second = (cells.get((title, column.title)) for title in row.minus)
-            if isinstance(first, Measured) and isinstance(second, Measured):
-                differences = (one - two for one, two in zip(first.values, second.values, strict=True))
+            more, less = (cells.get((title, column.title)) for title in row.minus)
+            if isinstance(more, Measured) and isinstance(less, Measured):
+                differences = (one - two for one, two in zip(more.values, less.values, strict=True))
                 cells[row.title, column.title] = Measured(tuple(differences), column.digits)
     return cells
 

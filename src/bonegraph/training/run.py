@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -229,8 +230,8 @@ def _channels(settings: Settings, store: Store) -> int:
 def check_folder(folder: Path, settings: Settings) -> None:
     """See that a run folder is new, or holds a run with the same settings.
 
-    Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data lie and how
-    many processes fetch them may always change.
+    Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data and the weights
+    to start from lie and how many processes fetch clips may always change.
 
     Raises:
         ValueError: the folder holds a run with other settings, or something else.
@@ -246,12 +247,22 @@ def check_folder(folder: Path, settings: Settings) -> None:
         return
     old, new = (_flat(value.to_plain()) for value in (read_settings(folder / "config.yaml"), settings))
     changed = [name for name in new if old.get(name) != new[name] and name not in ("workers", "data")]
+    if "start" in changed and _same_weights(old.get("start"), new["start"]):
+        changed.remove("start")
     if changed:
         name = changed[0]
         raise ValueError(
             f"'{folder}' holds a run with {name} {old.get(name)}, but {new[name]} was asked for; "
             "give another --run folder, or delete this one."
         )
+
+
+def _same_weights(old: Any, new: Any) -> bool:
+    """Whether two places hold the same weights, or the old one is gone: folders may be moved and copied."""
+    if not (old and new):
+        return False
+    before, after = (path / FINAL if path.is_dir() else path for path in (Path(old), Path(new)))
+    return not before.is_file() or (after.is_file() and filecmp.cmp(before, after, shallow=False))
 
 
 def _flat(plain: Any, name: str = "") -> dict[str, Any]:
