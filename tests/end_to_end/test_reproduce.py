@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bonegraph.__main__ import main
 from bonegraph.datasets.card import Card
@@ -13,14 +15,17 @@ from bonegraph.datasets.known.kinetics_motion import MOTION_CLASSES
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import StoreWriter
 from bonegraph.models import baselines, dualhead, msg3d, stgcn
+from bonegraph.models.stgcn import Width
 from bonegraph.reproduce import TABLES, table
 from bonegraph.reproduce.stgcn import ablation, motion_accuracy, motion_accuracy_among
-from bonegraph.reproduce.table import Measured, size, slug
+from bonegraph.reproduce.table import Column, Measured, Row, Table, measure, size, slug
 from bonegraph.scores import Scores
 from bonegraph.scores.streams import fusions
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS
 from bonegraph.training.recipes import recipe
+from bonegraph.training.settings import Settings, read_settings
+from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.streams import STREAMS
 
 TINY = ["--width", "quarter", "--epochs", "1", "--length.frames", "8", "--batch_size", "48", "--progress", "false"]
@@ -65,13 +70,14 @@ def test_rows_of_table_1_differ_in_the_model_alone() -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_every_row_has_a_value_or_none_for_every_column(name: str) -> None:
     chosen = table(name)
-    rows = chosen.rows(recipe("demo"), "quarter")
+    rows = chosen.rows(replace(recipe("demo"), data="x"), "quarter")
     titles = [row.title for row in rows]
     assert len(set(titles)) == len({slug(title) for title in titles}) == len(titles)
     for row in rows:
         assert len(row.paper) == len(chosen.columns)
         assert set(row.fused) <= set(titles)
-        assert sum((row.settings is not None, bool(row.file), bool(row.fused))) <= 1
+        assert sum((row.settings is not None, bool(row.file), bool(row.fused), bool(row.minus))) <= 1
+        assert set(row.minus) | ({row.after} if row.after else set()) <= set(titles)
 
 
 def test_kinetics_motion_counts_the_clips_of_its_classes() -> None:
@@ -308,3 +314,100 @@ def test_streams_of_a_table_are_fused(store: Path, tmp_path: Path) -> None:
         row = next(line for line in text.splitlines() if line.startswith(f"| {title} DualHead-Net |"))
         assert f"| {100 * scores.top(1):.1f} |" in row and f"| {100 * scores.top(5):.1f} |" in row
     assert "| Jm DualHead-Net (not in the paper) |  | " in text
+
+
+FEW = ["--scarce.share", "0.5", "--tuning.epochs", "1", "--split", "xboth-val", *TINY]
+
+
+def small_rows(monkeypatch: pytest.MonkeyPatch, *titles: str, of: str = "stf/table-5") -> None:
+    """A table with a few of its rows and thin networks."""
+    chosen = table(of)
+
+    def rows(settings: Settings, width: Width) -> tuple[Row, ...]:
+        found = []
+        for row in chosen.rows(settings, width):
+            if row.title in titles:
+                thin = dict(widths=(6, 8), strides=(1, 2), dilations=(1, 2), gcn_scales=2, g3d_scales=2, windows=(3,))
+                made = row.settings and replace(row.settings, model=replace(row.settings.model, **thin))
+                found.append(replace(row, settings=made))
+        return tuple(found)
+
+    monkeypatch.setitem(TABLES, of, replace(chosen, rows=rows))
+
+
+def test_rows_are_tuned_from_the_base_of_their_seed(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """STF, Table 5: one base a seed, shared by all rows; claims are measured on the same runs."""
+    titles = ("MS-G3D, not tuned", "M4: + L_Gk", "L_e net", "M5: STF, mean of M4 and the L_e net", "M4 again")
+    small_rows(monkeypatch, *titles)
+    out = tmp_path / "out"
+    more = ["--data", str(store), "--out", str(out), "--seeds", "2", *FEW]
+    assert main(["reproduce", "stf/table-5", "stf-demo", *more]) == 0
+    printed = capsys.readouterr().out
+    first = [line.partition(": ")[2] for line in printed.splitlines() if " of 8: " in line]
+    assert first[0] == "MS-G3D, not tuned, xboth-val, seed 0" and first[4] == "MS-G3D, not tuned, xboth-val, seed 1"
+    for name, offset in (("stf-focus", 0), ("stf-explore", 0), ("stf-focus-again", 1000)):
+        for seed in (0, 1):
+            settings = read_settings(out / f"{name}-joint-50/xboth-val-seed{seed + offset}/config.yaml")
+            assert settings.start == str(out / f"msg3d-joint-50/xboth-val-seed{seed}")
+            assert (settings.seed, settings.epochs, settings.scarce.share) == (seed + offset, 1, 0.5)
+    cells = {line.split(" | ")[0]: line for line in printed.splitlines() if line.startswith("| ")}
+    assert (
+        "±" in cells["| M5: STF, mean of M4 and the L_e net"]
+        and "91.3" in cells["| M5: STF, mean of M4 and the L_e net"]
+    )
+
+    small_rows(monkeypatch, "MS-G3D, not tuned", "M4: + L_Gk", of="stf/claims")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    for _ in range(2):  # the second time from the files
+        assert main(["reproduce", "stf/claims", "stf-demo", *more]) == 0
+    printed = capsys.readouterr().out
+    (plain, focused) = (
+        [line.split(" | ") for line in printed.splitlines() if line.startswith(f"| {title}")][-1]
+        for title in ("MS-G3D, not tuned", "M4: + L_Gk")
+    )
+    assert len(plain) == len(focused) == 15
+    assert plain[12].strip() == plain[14].strip(" |") == "" and "±" in plain[2]  # no modules, no error and no spread
+    assert "±" in focused[12] and "±" in focused[14]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")} == before
+
+
+def test_folds_are_repeats_and_gains_are_differences(store: Path, tmp_path: Path) -> None:
+    settings = replace(recipe("demo"), data=str(store), epochs=1, batch_size=48, length=Length("uniform", 8))
+    model = stgcn.Config(widths=(4,), strides=(1,))
+    rows = (
+        Row("one", (None,), replace(settings, model=model)),
+        Row("two", (None,), replace(settings, model=model, seed=7), after="one"),
+        Row("gain", (2.0,), minus=("two", "one")),
+    )
+    chosen = Table("t", "s", (Column("top-1", lambda scores: scores.top(1)),), lambda *_: rows)
+    said: list[str] = []
+    cells = measure(chosen, rows, tmp_path, 1, {}, said.append, splits=("xboth", "xboth-val"), progress=False)
+    assert [line.partition(": ")[2] for line in said] == [
+        "one, xboth, seed 0", "two, xboth, seed 7", "one, xboth-val, seed 0", "two, xboth-val, seed 7",
+    ]  # fmt: skip
+    assert read_settings(tmp_path / "two/xboth-val-seed7/config.yaml").start == str(tmp_path / "one/xboth-val-seed0")
+    one, two, gain = (cells[title, "top-1"] for title in ("one", "two", "gain"))
+    assert isinstance(one, Measured) and isinstance(two, Measured) and isinstance(gain, Measured)
+    assert len(one.values) == 2
+    assert gain.values == pytest.approx([b - a for a, b in zip(one.values, two.values, strict=True)])
+
+
+def test_data_shift_learns_a_new_last_layer_alone(
+    store: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows whose run was not brought stay empty; model and input are those of the run."""
+    out = tmp_path / "out"
+    command = ["reproduce", "stf/shift", "demo", "--data", str(store), "--out", str(out), "--seeds", "1", *FEW[4:]]
+    assert main([*command, "--starts", f"{{msg3d: {finished}}}"]) == 0
+    printed = capsys.readouterr().out
+    assert "| STF, L_e net (not in the paper) |  |  |" in printed and "| MS-G3D | 82.3 | " in printed
+    before, after = (load_file(run / "model.safetensors") for run in (finished, out / "ms-g3d/xboth-val-seed0"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.weight", "head.bias"}
+    kept = read_settings(out / "ms-g3d/xboth-val-seed0/config.yaml")
+    theirs = read_settings(finished / "config.yaml")
+    assert kept.model == theirs.model and kept.transforms == theirs.transforms and kept.length == theirs.length
+    assert main([*command, "--starts", f"{{ms: {finished}}}"]) == 2
+    assert "no row of this table starts from 'ms'" in capsys.readouterr().err

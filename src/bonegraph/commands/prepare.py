@@ -15,6 +15,7 @@ examples:
   bonegraph prepare nw-ucla data/nw-ucla --source all_sqe
   bonegraph prepare sbu data/sbu --source sbu
   bonegraph prepare synthetic data/synthetic --seed 1
+  bonegraph prepare utd-mhad data/utd-on-ucla --source utd_mhad --to_skeleton ucla20   (for a network of NW-UCLA)
   bonegraph prepare nw-ucla shards/3 --source all_sqe --shard 3/16    (of many machines; see 'bonegraph merge --help')
 
 Files that cannot be used are listed with the reason in problems.csv of the store. After an interruption the same
@@ -26,8 +27,10 @@ data sets: """
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
     from bonegraph.datasets.known import KNOWN_SETS, set_class
+    from bonegraph.datasets.known.converted import OnSkeleton
     from bonegraph.datasets.prepare import prepare
     from bonegraph.datasets.shards import Shard
+    from bonegraph.skeleton import get_skeleton
 
     name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     chosen = set_class(name) if name else None
@@ -42,6 +45,9 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--workers", type=int | None, default=None, help="processes that read; default all processors")
     parser.add_argument("--overwrite", type=bool, default=False, help="write the store again even if it is there")
     parser.add_argument("--progress", type=bool, default=True, help="show a progress bar")
+    parser.add_argument(
+        "--to_skeleton", type=str | None, default=None, help="match joints by name: a name or a .yaml file"
+    )
     parser.add_argument("--shard", type=str | None, default=None, help="prepare one piece of many only, e.g. 3/16")
     settings = parser.add_class_arguments(chosen) if chosen is not None else []
     if chosen is None and not {"-h", "--help"} & set(arguments):
@@ -52,6 +58,8 @@ def run(arguments: list[str]) -> None:
         raise ValueError(one_line(error, "prepare")) from None
     assert chosen is not None  # help has left by now
     known = chosen(**{field: given[field] for field in settings})
+    if given.to_skeleton is not None:
+        known = OnSkeleton(known, get_skeleton(given.to_skeleton))
     if given.source is None and name != "synthetic":
         raise ValueError(f"'{name}' needs --source, the folder of its files: {known.where}.")
     print(

@@ -230,8 +230,8 @@ def _channels(settings: Settings, store: Store) -> int:
 def check_folder(folder: Path, settings: Settings) -> None:
     """See that a run folder is new, or holds a run with the same settings.
 
-    Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data and the weights
-    to start from lie and how many processes fetch clips may always change.
+    Settings of a run that has not kept anything yet may change: there is nothing to lose. Where the data and the
+    weights to start from lie, and how many processes fetch clips, may always change.
 
     Raises:
         ValueError: the folder holds a run with other settings, or something else.

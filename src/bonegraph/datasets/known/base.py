@@ -70,6 +70,9 @@ class KnownSet(ABC):
         """What was set on this very data set, for the card of its store: plain values by name."""
         return vars(self)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(vars(self).items()))})"
+
     @abstractmethod
     def find(self, folder: str | Path) -> list[Source]:
         """List the clips of a folder without opening them.
