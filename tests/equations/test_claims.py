@@ -46,7 +46,7 @@ def test_each_number_is_its_definition() -> None:
                 if not looked.frames[row, t]:
                     continue
                 for v in range(5):
-                    q, other = float(looked.maps[row, 0, t, v]), float(second.maps[row, 0, t, v])
+                    q, r = float(first[row, t, v]), float(other[row, t, v])
                     count += 1
                     large += q > 0.5
                     shared += min(q, r)
