@@ -208,7 +208,7 @@ def test_what_cannot_be_drawn() -> None:
     with pytest.raises(ValueError, match="trained without attentions"):
         attend(recogniser(replace(SMALL, temporal_attention="none", spatial_attention="none")), recording())
     one = recogniser()
-    with pytest.raises(ValueError, match="several streams; give the checkpoint of one"):
+    with pytest.raises(ValueError, match="several networks; give the checkpoint of one"):
         attend(Recogniser(one.model, one.meaning, [one]), recording())
     with pytest.raises(ValueError, match=r"cannot draw into 'a\.txt'; the name must end in one of: \.html, \.png"):
         draw_attention(one, recording(), "a.txt")

@@ -371,7 +371,7 @@ def test_a_network_without_masks_has_its_focus_on_who_is_there() -> None:
 
 def test_what_cannot_be_explained() -> None:
     network = recogniser()
-    with pytest.raises(ValueError, match="several streams; give the checkpoint of one"):
+    with pytest.raises(ValueError, match="several networks; give the checkpoint of one"):
         explain(Recogniser(network.model, network.meaning, [network]), recording())
     nobody = recording()
     nobody.present[:] = False

@@ -74,10 +74,10 @@ def explain(
 
     Raises:
         NobodySeenError: nobody is seen, or not in the frames that the network takes.
-        ValueError: these are several streams, the recording does not fit, or there is no such stage.
+        ValueError: these are several networks, the recording does not fit, or there is no such stage.
     """
     if recogniser.others:
-        raise ValueError("these are several streams; give the checkpoint of one of them.")
+        raise ValueError("these are several networks; give the checkpoint of one of them.")
     if not sequence.visible.any():
         raise NobodySeenError("nobody is seen in any frame; there is nothing to explain.")
     sequence, meaning = recogniser.fitting(sequence), recogniser.meaning

@@ -73,7 +73,7 @@ def claims_of(run: Path) -> dict[str, float]:
             )
             after = model(masked, batch.visible).softmax(dim=1).gather(1, best[:, :1])[:, 0]
         for name, values in {**told, "masked": after}.items():
-            found[name].append(values.detach())
+            found[name].append(values)
         if isinstance(model, STF):
             graphs.append(graphs_of(model, branch))
     measured = {name: float(torch.cat(values).mean()) if values else math.nan for name, values in found.items()}
@@ -101,7 +101,7 @@ def of_branch(branch: Branch) -> tuple[dict[str, Tensor], Tensor, Features]:
     if branch.embeddings:
         apart = [distance(looked, embedding) / entries(embedding).sqrt() for embedding in branch.embeddings]
         told["error"] = torch.stack(apart).mean(dim=0)
-    return told, best, looked
+    return {name: value.detach() for name, value in told.items()}, best, looked
 
 
 def overlap(branch: Branch, logits: Tensor, best: Tensor, score: Score) -> Tensor:

@@ -79,7 +79,7 @@ def attend(recogniser: Recogniser, sequence: Sequence) -> Attended:
     """
     model, meaning = recogniser.model, recogniser.meaning
     if recogniser.others:
-        raise ValueError("these are several streams; give the checkpoint of one of them.")
+        raise ValueError("these are several networks; give the checkpoint of one of them.")
     if not isinstance(model, DualHead):
         raise ValueError(
             f"attentions are those of a DualHead-Net, but the checkpoint holds '{model_name(model.config)}'; give one "
