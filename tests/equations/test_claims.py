@@ -69,7 +69,7 @@ def test_errors_are_root_mean_squares() -> None:
     told, _, looked = of_branch(branch._replace(embeddings=(fake, fake)))
     rows = looked.maps.shape[0] // 3
     for clip in range(3):
-        apart = (looked.maps - fake.maps)[rows * clip : rows * (clip + 1)]
+        apart = (looked.maps.detach() - fake.maps)[rows * clip : rows * (clip + 1)]
         assert float(told["error"][clip]) == pytest.approx(float(apart.square().mean().sqrt()))
 
 
