@@ -290,7 +290,7 @@ TABLES: dict[str, Table] = {
         f"{SOURCE}, Sections on the three losses",
         tuple(Column(title, None, of_run=partial(_claim, name), digits=digits) for name, title, digits in CLAIMS),
         claims,
-        "Measured on the test part, whose clips nobody was trained on; docs/notation.md says what each number is.",
+        "Measured on the test part, whose clips nobody was trained on; docs/stf.md says what each number is.",
     ),
     "shift": Table(
         "Data shift",
