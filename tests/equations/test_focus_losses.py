@@ -1,12 +1,17 @@
 """STF's losses against their formulas."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bonegraph.datasets.clips import Clips, Order
+from bonegraph.datasets.prepare import prepare
+from bonegraph.datasets.store import Store
+from bonegraph.datasets.synthetic import Synthetic
 from bonegraph.features import pool
 from bonegraph.models import stf
 from bonegraph.models.base import kept_statistics
@@ -14,6 +19,9 @@ from bonegraph.models.registry import build
 from bonegraph.objectives.focus import focus, on_input
 from bonegraph.objectives.stf import FocusLoss, focus_loss
 from bonegraph.sample import Batch
+from bonegraph.training.recipes import stf as stf_recipes
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import apply
 
 from .test_focus import NETWORKS, network
 from .test_msg3d import BODY
@@ -100,6 +108,35 @@ def test_exploration_may_leave_the_focus_alone() -> None:
         focus_loss(wanted, model.branches(x), model.branches, x, None)["explore"].backward()  # type: ignore[no-untyped-call]
         gradients.append(model.head.weight.grad.clone())
     assert not torch.allclose(*gradients)
+
+
+def test_masking_turns_the_visibility_into_one_minus_q(tmp_path: Path) -> None:
+    """Clips of the built-in data, prepared as the text has it: the second pass sees 1 - Q in the fourth channel."""
+    prepare(Synthetic(subjects=4, replications=1), None, tmp_path / "store", workers=1, progress=False)
+    store = Store.open(tmp_path / "store")
+    clips = store.part("xboth-val", "train")[::5]  # of one and of two people
+    fetched = Clips(store, Length("replay", 48), 2)[Order(clips, None, 0)]
+    batch = apply(stf_recipes.ntu60_paper().transforms, fetched, store.skeleton, training=False)
+    assert batch.positions.shape[1] == 4 and not batch.visible.all()
+    assert torch.equal(batch.positions[:, 3], batch.visible.float())
+    config = replace(
+        stf.best("quarter", 4), widths=(6, 8), strides=(1, 2), dilations=(1, 2), gcn_scales=2, g3d_scales=2
+    )
+    model = build(config, store.skeleton, 16)
+    seen: list[Tensor] = []
+
+    def again(x: Tensor, visible: Tensor | None) -> Any:
+        seen.append(x)
+        return model.branches(x, visible)
+
+    branches = model.branches(batch.positions, batch.visible)
+    focus_loss(FocusLoss(explore=1), branches, again, batch.positions, batch.visible)
+    best = branches[0].head(pool(branches[0].stages[-1])).argmax(dim=1)
+    q = on_input(focus(branches[0], best), 2, 48)
+    (masked,) = seen
+    torch.testing.assert_close(masked[:, 3], (1 - q) * batch.visible)
+    torch.testing.assert_close(masked[:, :3], batch.positions[:, :3] * (1 - q)[:, None])
+    assert q.max() == 1 and (masked[:, 3][batch.visible] < 0.5).any()
 
 
 def test_exploration_of_logits() -> None:
