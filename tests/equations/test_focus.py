@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bonegraph.features import Branch, Features, pool
-from bonegraph.models import dualhead, msg3d, stf, stgcn
+from bonegraph.models import agcn, ctrgcn, dualhead, msg3d, stf, stgcn, stgcnpp
 from bonegraph.models.registry import build
 from bonegraph.objectives.focus import direction, distance, focus, normalised, on_input, raw_focus
 
@@ -15,6 +15,9 @@ from .test_msg3d import BODY
 
 NETWORKS: dict[str, Any] = {
     "stgcn": stgcn.Config(widths=(4, 6, 8), strides=(1, 2, 1)),
+    "stgcnpp": stgcnpp.Config(widths=(6, 6, 12), strides=(1, 2, 1), dropout=0.0),
+    "agcn": agcn.Config(widths=(4, 6, 8), strides=(1, 2, 1)),
+    "ctrgcn": ctrgcn.Config(widths=(8, 8, 8), strides=(1, 2, 1)),
     "msg3d": msg3d.Config(widths=(6, 6, 8), dilations=(1, 2), gcn_scales=3, g3d_scales=2),
     "dualhead": dualhead.Config(widths=(12, 12, 12), dilations=(1, 2), gcn_scales=2, g3d_scales=2),
     "stf": stf.Config(widths=(6, 6, 8), dilations=(1, 2), gcn_scales=3, g3d_scales=2, bins=3),
