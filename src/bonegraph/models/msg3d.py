@@ -29,6 +29,7 @@ from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 Frames = Bool[Tensor, "r t"]
@@ -152,14 +153,11 @@ class MultiScaleGCN(nn.Module):
 
     def _weight_first(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
         """The same sum. What the graphs' gradient needs is kept, so that a focus of x has not to weight all again."""
-        rows, subsets, joints, _ = graph.shape
-        frames = x.shape[2]
+        subsets = graph.shape[1]
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets))
-        given = rearrange(given, "r (k d) t v -> (r t) (v k) d", k=subsets)  # a view of channels-last memory
-        weights = rearrange(graph, "r k v w -> r 1 w (v k)").expand(-1, frames, -1, -1)
-        out = torch.bmm(weights.reshape(rows * frames, joints, joints * subsets), given)
+        given = rearrange(given, "r (k d) t v -> r t (v k) d", k=subsets)  # a view of channels-last memory
         assert self.conv.bias is not None
-        return rearrange(out + self.conv.bias, "(r t) w d -> r d t w", r=rows)
+        return rearrange(by_row(rearrange(graph, "r k v w -> r w (v k)"), given) + self.conv.bias, "r t w d -> r d t w")
 
     def _shifted(self, shift: Shift, graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
         """What a shift adds, in each frame that counts the same."""
@@ -172,6 +170,13 @@ class MultiScaleGCN(nn.Module):
 def weight_by_scale(weight: Float[Tensor, "d kc 1 1"], subsets: int) -> Float[Tensor, "kd c 1 1"]:
     """The weights of all scales as one 1x1 convolution that comes before the graphs."""
     return rearrange(weight, "d (k c) 1 1 -> (k d) c 1 1", k=subsets)
+
+
+def by_row(graph: Float[Tensor, "r w s"], x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r t w d"]:
+    """Gather in all frames of a row on the graph of the row."""
+    frames = x.shape[1]
+    graphs = graph[:, None].expand(-1, frames, -1, -1).flatten(0, 1)
+    return rearrange(torch.bmm(graphs, x.flatten(0, 1)), "(r t) w d -> r t w d", t=frames)
 
 
 class MultiScaleTCN(nn.Module):
@@ -209,12 +214,14 @@ class MultiScaleTCN(nn.Module):
     def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint; those that do not count act like the padding at the ends."""
         reduced = self.reduce_norm(self.reduce(x))
-        plain = reduced[:, -self.parts[-1] :, :: self.stride]
-        rest = hide(functional.relu(reduced[:, : -self.parts[-1]]), frames)
+        rest, plain = torch.split(reduced, [reduced.shape[1] - self.parts[-1], self.parts[-1]], dim=1)
+        rest = hide(functional.relu(rest), frames)
         *parts, pooled = torch.split(rest, list(self.parts[:-1]), dim=1)
         pooled = functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0))
         outs = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
-        out = torch.cat([self.norm(torch.cat([*outs, pooled], dim=1)), plain], dim=1) + self.residual(x)
+        out = torch.cat(
+            [self.norm(torch.cat([*outs, pooled], dim=1)), plain[:, :, :: self.stride]], dim=1
+        ) + self.residual(x)
         return functional.relu(out) if self.relu else out
 
 
@@ -308,21 +315,25 @@ class G3D(nn.Module):
 
         The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
         """
-        subsets, joints = len(self.graph), x.shape[3]
+        rows, subsets, joints = len(x), len(self.graph), x.shape[3]
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets)).permute(0, 2, 3, 1)
         given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
-        given = given.mT.contiguous().permute(0, 3, 1, 2)
+        sources = given.mT.contiguous().permute(0, 3, 1, 2)
         taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (v k) j 1", v=joints, w=joints)
         reach = self.dilation * (self.window - 1) // 2
-        out = functional.conv2d(given, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
+        out = functional.conv2d(sources, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
         assert self.conv.bias is not None
         inside, bias = rearrange(out, "r q t d -> (r t) d 1 q"), self.conv.bias[:, None]
         if extra is None:
             return inside + bias[:, None]
-        frames = x.shape[2]
-        own = torch.bmm(rearrange(given, "r s t d -> r (t d) s"), rearrange(extra, "r k v w -> r (v k) w"))
-        taken = self._taps(rearrange(own, "r (t d) w -> r d t w", t=frames))
-        return self._everywhere(inside, rearrange(torch.stack(taken).sum(dim=0), "r d t w -> (r t) d w") + bias)
+        own = by_row(rearrange(extra, "r k v w -> r w (v k)"), given)
+        own = torch.bmm(self._summing(x.shape[2], own).expand(rows, -1, -1), own.flatten(2))
+        return self._everywhere(inside, rearrange(own, "r t (w d) -> (r t) d w", w=joints) + bias)
+
+    def _summing(self, frames: int, like: Tensor) -> Float[Tensor, "s t"]:
+        """The matrix that sums the frames of each window."""
+        taps = self._taps(torch.eye(frames, dtype=like.dtype, device=like.device)[None])
+        return torch.stack(taps).sum(dim=0)[0].T
 
     def _shifted(self, shift: Shift, frames: int, extra: Float[Tensor, "r k v v"] | None) -> Float[Tensor, "b d 1 iv"]:
         """What a shift adds: a window near the ends has fewer frames that count."""
@@ -468,7 +479,8 @@ class MSG3D(ActionModel):
         frames = people.frames
         partial, step, shift = frames is not None and not bool(frames.all()), 1, None
         for place, (block, stride) in enumerate(zip(self.blocks, self.config.strides, strict=True), -len(self.blocks)):
-            out = block(out, frames if partial else None, shift=shift)
+            with above(place):
+                out = block(out, frames if partial else None, shift=shift)
             frames = None if frames is None else every(frames, stride)
             step *= stride
             shift = shift_of(place, out, frames if partial else None)

@@ -33,6 +33,7 @@ from bonegraph.models import msg3d
 from bonegraph.models.base import check_input, normalise_people
 from bonegraph.models.msg3d import MSG3D, Frames, Paths
 from bonegraph.models.stgcn import TemporalConvolution, Width, initialise
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 
@@ -205,12 +206,13 @@ class STF(MSG3D):
         for place, (block, modules, stride) in enumerate(blocks, -len(self.blocks)):
             hidden = frames if partial else None
             graphs = []
-            for module in modules.children():
-                assert isinstance(module, FocusGraph)
-                embedding = module.embed(out, hidden, shift)
-                graphs.append(module(embedding, hidden))
-                told.append(Features(embedding[:, None], people.owner, people.slot, frames, people.num_clips, step))
-            out = block(out, hidden, *graphs, shift=shift)
+            with above(place):
+                for module in modules.children():
+                    assert isinstance(module, FocusGraph)
+                    embedding = module.embed(out, hidden, shift)
+                    graphs.append(module(embedding, hidden))
+                    told.append(Features(embedding[:, None], people.owner, people.slot, frames, people.num_clips, step))
+                out = block(out, hidden, *graphs, shift=shift)
             frames = None if frames is None else every(frames, stride)
             step *= stride
             shift = shift_of(place, out, frames if partial else None)

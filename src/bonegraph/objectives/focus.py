@@ -23,7 +23,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from bonegraph.features import Branch, Features, pool, resample
-from bonegraph.second_order.mode import inputs_only
 
 Score = Literal["probability", "logit"]
 Scaling = Literal["clip", "person"]
@@ -65,8 +64,7 @@ def raw_focus(branch: Branch, towards: Float[Tensor, "n c"], stage: int = -1) ->
     else:
         pooled = pool(branch.stages[-1])
         of = features.maps if features.shift is None else features.shift.by
-        with inputs_only():
-            (gradient,) = torch.autograd.grad(pooled, of, towards.to(pooled.dtype), create_graph=True)
+        (gradient,) = torch.autograd.grad(pooled, of, towards.to(pooled.dtype), create_graph=True)
         gradient = gradient.to(towards.dtype)
         if features.shift is not None:
             weights = gradient / features.maps.shape[3]

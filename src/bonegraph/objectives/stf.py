@@ -25,7 +25,7 @@ from torch import Tensor
 
 from bonegraph.features import Branch, Features, pool
 from bonegraph.objectives.focus import Scaling, Score, distance, focus, on_input
-from bonegraph.second_order.mode import SecondOrder
+from bonegraph.second_order.mode import second_order
 
 Branches = Callable[[Tensor, "Tensor | None"], tuple[Branch, ...]]
 
@@ -77,7 +77,7 @@ class FocusLoss:
     @contextmanager
     def passes(self) -> Iterator[None]:
         """Where the network's pass and `focus_loss` belong, for gradients of gradients at less cost."""
-        with SecondOrder(self.lower) if self.cohere and self.second_order == "own" else nullcontext():
+        with second_order(self.lower) if self.cohere and self.second_order == "own" else nullcontext():
             yield
 
 

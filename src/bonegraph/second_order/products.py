@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bonegraph.second_order.bilinear import Asked, apply, lowered
+from bonegraph.second_order.bilinear import lowered, value
 
 _ops = torch.ops.aten
 
@@ -25,49 +25,40 @@ class Steps(NamedTuple):
 
 
 def convolution(
-    x: Float[Tensor, "b c h w"],
-    weight: Float[Tensor, "d c i j"],
-    bias: Float[Tensor, " d"] | None,
-    steps: Steps,
-    asked: Asked,
+    x: Float[Tensor, "b c h w"], weight: Float[Tensor, "d c i j"], bias: Float[Tensor, " d"] | None, steps: Steps
 ) -> Float[Tensor, "b d p q"]:
-    """`torch.conv2d`, also under autocast.
-
-    Args:
-        x: the input.
-        weight: the kernel; one group.
-        bias: of the channels out.
-        steps: stride, padding and dilation.
-        asked: of passes back.
-    """
+    """`torch.conv2d` of one group, also under autocast."""
     x, weight = lowered(x, weight)
+    last = x.stride(1) == 1 and x.shape[1] > 1  # channels side by side, also where x is a part of them
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = x.contiguous(memory_format=layout)
     offset = None if bias is None else bias.to(x.dtype)
-    return apply(_Convolution(steps, x, weight), x, weight, offset, asked)
+    return value(_Convolution(steps, layout, x.shape, weight.shape), x, weight, offset)
 
 
 def bmm(a: Float[Tensor, "b m k"], b: Float[Tensor, "b k n"]) -> Float[Tensor, "b m n"]:
     """`torch.bmm`, also under autocast."""
     a, b = lowered(a, b)
-    return apply(_Matrices(), a, b)
+    return value(_Matrices(), a, b)
 
 
-class _Convolution:
-    """Without bias; results lie in memory as what they are the gradient of."""
+class _Convolution(NamedTuple):
+    """Without its bias. Gradients lie in memory as what they are the gradient of."""
 
-    def __init__(self, steps: Steps, x: Tensor, weight: Tensor) -> None:
-        self.steps = steps
-        self.layout = torch.channels_last if _last(x) or _last(weight) else torch.contiguous_format
-        self.shapes = x.shape, weight.shape
+    steps: Steps
+    layout: torch.memory_format
+    x_shape: torch.Size
+    weight_shape: torch.Size
 
     def value(self, a: Tensor, b: Tensor, offset: Tensor | None = None) -> Tensor:
         return torch.conv2d(a.contiguous(memory_format=self.layout), b, offset, *self.steps)
 
     def to_first(self, g: Tensor, b: Tensor) -> Tensor:
-        like = torch.empty(self.shapes[0], dtype=g.dtype, device=g.device, memory_format=self.layout)
+        like = torch.empty(self.x_shape, dtype=g.dtype, device=g.device, memory_format=self.layout)
         return self._back(g, like, b, (True, False, False))[0]
 
     def to_second(self, a: Tensor, g: Tensor) -> Tensor:
-        like = torch.empty(self.shapes[1], dtype=g.dtype, device=g.device, memory_format=self.layout)
+        like = torch.empty(self.weight_shape, dtype=g.dtype, device=g.device)
         return self._back(g, a.contiguous(memory_format=self.layout), like, (False, True, False))[1]
 
     def _back(self, g: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool, bool]) -> tuple[Tensor, ...]:
@@ -85,8 +76,3 @@ class _Matrices:
 
     def to_second(self, a: Tensor, g: Tensor) -> Tensor:
         return torch.bmm(a.mT, g)
-
-
-def _last(x: Tensor) -> bool:
-    """Whether channels lie side by side in memory, also those of a part of the channels."""
-    return x.stride(1) == 1 and x.shape[1] > 1
