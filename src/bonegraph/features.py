@@ -12,6 +12,23 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.second_order.mode import asked
+
+
+class Shift(NamedTuple):
+    """One change of all joints, in the frames that count, of the maps that a block reads: zeros to differentiate by.
+
+    What is linear in the maps answers a shift at a small part of its cost. The gradient by it is the sum of the
+    gradient of the maps over frames and joints, which is all that a focus needs.
+
+    Attributes:
+        by: what is added to the channels of each row.
+        frames: frames that count, None where all do.
+    """
+
+    by: Float[Tensor, "r c"]
+    frames: Bool[Tensor, "r t"] | None
+
 
 class Features(NamedTuple):
     """Feature maps on the graph.
@@ -23,6 +40,7 @@ class Features(NamedTuple):
         frames: frames that count, None where all do.
         num_clips: N.
         step: frames of the input from one frame of the maps to the next.
+        shift: of these maps, where the next block has one.
     """
 
     maps: Float[Tensor, "r c t v"]
@@ -31,6 +49,7 @@ class Features(NamedTuple):
     frames: Bool[Tensor, "r t"] | None
     num_clips: int
     step: int
+    shift: Shift | None = None
 
 
 class Branch(NamedTuple):
@@ -45,6 +64,13 @@ class Branch(NamedTuple):
     stages: tuple[Features, ...]
     head: nn.Linear
     embeddings: tuple[Features, ...] = ()
+
+
+def shift_of(stage: int, maps: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Shift | None:
+    """A shift of the maps of a stage, counted from the last, -1, where gradients of their gradient are asked for."""
+    if not (asked(stage) and maps.requires_grad):
+        return None
+    return Shift(maps.new_zeros(maps.shape[:2], requires_grad=True), frames)
 
 
 def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:

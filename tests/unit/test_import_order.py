@@ -17,7 +17,7 @@ ORDER = (
     ("transforms",),
     ("datasets",),
     ("scores",),
-    ("features",),
+    ("features", "second_order"),
     ("objectives",),
     ("models",),
     ("training",),

@@ -30,6 +30,7 @@ from bonegraph.models.base import ActionModel, InputNorm, Loss, check_classes, c
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 Attention = Literal["cross", "self", "none"]
@@ -273,10 +274,12 @@ class DualHead(ActionModel):
         coarse_frames = None if frames is None else frames[:, ::step]
         told = told or Attentions([], [], [], people.owner)
         for index in (0, 1):
-            fine = self.fine[index](fine, frames)
+            with above(index - 2):
+                fine = self.fine[index](fine, frames)
             frames = None if frames is None else every(frames, 2)
             coarse = self._attend_frames(index, fine, frames, coarse, told)
-            coarse = self.coarse[index](coarse, coarse_frames)
+            with above(index - 2):
+                coarse = self.coarse[index](coarse, coarse_frames)
             coarse_frames = None if coarse_frames is None else every(coarse_frames, 2)
             fine = self._attend_joints(index, fine, frames, coarse, coarse_frames, told)
             yield found(fine, frames, 2 ** (index + 1)), found(coarse, coarse_frames, step * 2 ** (index + 1))

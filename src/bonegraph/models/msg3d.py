@@ -24,11 +24,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Features, every, hide
+from bonegraph.features import Features, Shift, every, hide, shift_of
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 Frames = Bool[Tensor, "r t"]
@@ -138,17 +139,46 @@ class MultiScaleGCN(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(
-        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+        self,
+        x: Float[Tensor, "r c t v"],
+        extra: Float[Tensor, "r k v v"] | None = None,
+        shift: Shift | None = None,
     ) -> Float[Tensor, "r d t v"]:
         """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
         graph = self.graph + self.residual_graph
-        if extra is not None:
-            return functional.relu(self.norm(self.conv(aggregate(x, graph + extra))))
-        rows, _, frames, joints = x.shape
-        graph = rearrange(graph, "k v w -> (w k) v")
-        x = torch.bmm(graph.expand(rows * frames, -1, -1), rearrange(x, "r c t v -> (r t) v c"))
-        x = rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, w=joints)  # a view of channels-last memory
-        return functional.relu(self.norm(self.conv(x)))
+        graph = (graph if extra is None else graph + extra).expand(len(x), -1, -1, -1)
+        few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
+        out = self.conv(aggregate(x, graph)) if few else self._weight_first(x, graph)
+        if shift is not None:
+            out = out + self._shifted(shift, graph)
+        return functional.relu(self.norm(out))
+
+    def _weight_first(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
+        """The same sum. What the graphs' gradient needs is kept, so that a focus of x has not to weight all again."""
+        subsets = graph.shape[1]
+        given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets))
+        given = rearrange(given, "r (k d) t v -> r t (v k) d", k=subsets)  # a view of channels-last memory
+        assert self.conv.bias is not None
+        return rearrange(by_row(rearrange(graph, "r k v w -> r w (v k)"), given) + self.conv.bias, "r t w d -> r d t w")
+
+    def _shifted(self, shift: Shift, graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
+        """What a shift adds, in each frame that counts the same."""
+        weight = rearrange(self.conv.weight, "d (k c) 1 1 -> d k c", k=graph.shape[1])
+        given = torch.einsum("rc,dkc->rdk", shift.by, weight)
+        added = torch.einsum("rdk,rkw->rdw", given, graph.sum(dim=2))
+        return hide(added[:, :, None], shift.frames)
+
+
+def weight_by_scale(weight: Float[Tensor, "d kc 1 1"], subsets: int) -> Float[Tensor, "kd c 1 1"]:
+    """The weights of all scales as one 1x1 convolution that comes before the graphs."""
+    return rearrange(weight, "d (k c) 1 1 -> (k d) c 1 1", k=subsets)
+
+
+def by_row(graph: Float[Tensor, "r w s"], x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r t w d"]:
+    """Gather in all frames of a row on the graph of the row."""
+    frames = x.shape[1]
+    graphs = graph[:, None].expand(-1, frames, -1, -1).flatten(0, 1)
+    return rearrange(torch.bmm(graphs, x.flatten(0, 1)), "(r t) w d -> r t w d", t=frames)
 
 
 class MultiScaleTCN(nn.Module):
@@ -186,12 +216,14 @@ class MultiScaleTCN(nn.Module):
     def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint; those that do not count act like the padding at the ends."""
         reduced = self.reduce_norm(self.reduce(x))
-        plain = reduced[:, -self.parts[-1] :, :: self.stride]
-        rest = hide(functional.relu(reduced[:, : -self.parts[-1]]), frames)
+        rest, plain = torch.split(reduced, [reduced.shape[1] - self.parts[-1], self.parts[-1]], dim=1)
+        rest = hide(functional.relu(rest), frames)
         *parts, pooled = torch.split(rest, list(self.parts[:-1]), dim=1)
         pooled = functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0))
         outs = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
-        out = torch.cat([self.norm(torch.cat([*outs, pooled], dim=1)), plain], dim=1) + self.residual(x)
+        out = torch.cat(
+            [self.norm(torch.cat([*outs, pooled], dim=1)), plain[:, :, :: self.stride]], dim=1
+        ) + self.residual(x)
         return functional.relu(out) if self.relu else out
 
 
@@ -229,7 +261,10 @@ class G3D(nn.Module):
         self.collapse_norm = nn.BatchNorm2d(out_channels)
 
     def forward(
-        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+        self,
+        x: Float[Tensor, "r c t v"],
+        extra: Float[Tensor, "r k v v"] | None = None,
+        shift: Shift | None = None,
     ) -> Float[Tensor, "r d s v"]:
         """Convolve over windows, whose ends are padded with zeros.
 
@@ -237,9 +272,9 @@ class G3D(nn.Module):
         """
         rows, x = len(x), x[:, :, :: self.every]
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
-        inside = self._gather_first(x) if few else self._weight_first(x)
-        if extra is not None:
-            inside = inside + self._own(x, extra)
+        inside = self._gather_first(x, extra) if few else self._weight_first(x, extra)
+        if shift is not None:
+            inside = inside + self._shifted(shift, x.shape[2], extra)
         inside = functional.relu(self.norm(inside))
         flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")
         out = torch.matmul(flat, rearrange(inside, "b c 1 (i v) -> b (c i) v", i=self.window))
@@ -248,43 +283,75 @@ class G3D(nn.Module):
         normed: Tensor = self.collapse_norm(out.contiguous(memory_format=torch.channels_last))
         return normed
 
-    def _gather_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
+    def _gather_first(
+        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+    ) -> Float[Tensor, "b d 1 iv"]:
         """Every window as a graph of its own, b = r s of them, then the weights."""
-        nodes = rearrange(torch.stack(self._taps(x), dim=3), "r c t j v -> (r t) c (j v)")
+        taps = self._taps(x)
+        nodes = rearrange(torch.stack(taps, dim=3), "r c t j v -> (r t) c (j v)")
         graph = rearrange(self.graph + self.residual_graph, "k s q -> (k q) s")
         nodes = functional.linear(nodes, graph)
         weighted: Tensor = self.conv(rearrange(nodes, "b c (k q) -> b (k c) 1 q", k=len(self.graph)))
-        return weighted
+        if extra is None:
+            return weighted
+        own = functional.conv2d(aggregate(torch.stack(taps).sum(dim=0), extra), self.conv.weight)
+        return self._everywhere(weighted, rearrange(own, "r d t w -> (r t) d w"))
 
-    def _taps(self, x: Float[Tensor, "r c t v"]) -> list[Float[Tensor, "r c s v"]]:
+    def _taps(self, x: Float[Tensor, "r c t ..."]) -> list[Float[Tensor, "r c s ..."]]:
         """The frames of all windows, first frames first."""
         reach = self.dilation * (self.window - 1) // 2
         last = (x.shape[2] - 1) // self.stride * self.stride + 1
-        padded = functional.pad(x, (0, 0, reach, reach))
+        padded = functional.pad(x, (0, 0) * (x.dim() - 3) + (reach, reach))
         starts = range(0, self.window * self.dilation, self.dilation)
         return [padded[:, :, start : start + last : self.stride] for start in starts]
 
-    def _own(self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"]) -> Float[Tensor, "b d 1 iv"]:
-        """What the rows' own graphs give: the same to each frame of a window, from the sum of its frames."""
-        summed = torch.stack(self._taps(x)).sum(dim=0)
-        given = functional.conv2d(aggregate(summed, extra), self.conv.weight)
-        return rearrange(given, "r d t w -> (r t) d 1 w").repeat(1, 1, 1, self.window)
+    def _everywhere(self, inside: Float[Tensor, "b d 1 iv"], own: Float[Tensor, "b d v"]) -> Float[Tensor, "b d 1 iv"]:
+        """Add what the rows' own graphs give, the same to each frame of a window."""
+        inside = rearrange(inside, "b d 1 (i v) -> b d i v", i=self.window)
+        return rearrange(inside + own[:, :, None], "b d i v -> b d 1 (i v)")
 
-    def _weight_first(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "b d 1 iv"]:
+    def _weight_first(
+        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
+    ) -> Float[Tensor, "b d 1 iv"]:
         """The weights once a frame, then the windows as a convolution over time with V·K channels.
 
         The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
         """
-        subsets, joints = len(self.graph), x.shape[3]
-        rows, _, frames, _ = x.shape
-        weight = rearrange(self.conv.weight, "d (k c) 1 1 -> (d k) c", k=subsets)
-        given = torch.matmul(weight, rearrange(x, "r c t v -> (r t) c v"))
-        given = rearrange(given, "(r t) (d k) v -> r (k v) t d", r=rows, t=frames, k=subsets)
-        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (k v) j 1", v=joints, w=joints)
+        rows, subsets, joints = len(x), len(self.graph), x.shape[3]
+        given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets)).permute(0, 2, 3, 1)
+        given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
+        sources = given.mT.contiguous().permute(0, 3, 1, 2)
+        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (v k) j 1", v=joints, w=joints)
         reach = self.dilation * (self.window - 1) // 2
-        out = functional.conv2d(given, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
+        out = functional.conv2d(sources, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
         assert self.conv.bias is not None
-        return rearrange(out, "r q t d -> (r t) d 1 q") + self.conv.bias[:, None, None]
+        inside, bias = rearrange(out, "r q t d -> (r t) d 1 q"), self.conv.bias[:, None]
+        if extra is None:
+            return inside + bias[:, None]
+        own = by_row(rearrange(extra, "r k v w -> r w (v k)"), given)
+        own = torch.bmm(self._summing(x.shape[2], own).expand(rows, -1, -1), own.flatten(2))
+        return self._everywhere(inside, rearrange(own, "r t (w d) -> (r t) d w", w=joints) + bias)
+
+    def _summing(self, frames: int, like: Tensor) -> Float[Tensor, "s t"]:
+        """The matrix that sums the frames of each window."""
+        taps = self._taps(torch.eye(frames, dtype=like.dtype, device=like.device)[None])
+        return torch.stack(taps).sum(dim=0)[0].T
+
+    def _shifted(self, shift: Shift, frames: int, extra: Float[Tensor, "r k v v"] | None) -> Float[Tensor, "b d 1 iv"]:
+        """What a shift adds: a window near the ends has fewer frames that count."""
+        subsets, joints = len(self.graph), self.graph.shape[1] // self.window
+        weight = rearrange(self.conv.weight, "d (k c) 1 1 -> d k c", k=subsets)
+        given = torch.einsum("rc,dkc->rdk", shift.by, weight)
+        graph = rearrange(self.graph + self.residual_graph, "k (j v) q -> k v j q", v=joints).sum(dim=1)
+        added = torch.einsum("rdk,kjq->rjdq", given, graph)
+        if extra is not None:
+            own = torch.einsum("rdk,rkw->rdw", given, extra.sum(dim=2))
+            added = added + own.repeat(1, 1, self.window)[:, None]
+        counted = given.new_ones(len(given), frames)
+        if shift.frames is not None:
+            counted = shift.frames[:, :: self.every].to(given.dtype)
+        counted = torch.stack(self._taps(counted[:, None]), dim=3)[:, 0]
+        return torch.einsum("rtj,rjdq->rtdq", counted, added).flatten(0, 1)[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -350,16 +417,18 @@ class Block(nn.Module):
         frames: Frames | None = None,
         spatial_graph: Float[Tensor, "r k v v"] | None = None,
         window_graph: Float[Tensor, "r k v v"] | None = None,
+        shift: Shift | None = None,
     ) -> Float[Tensor, "r d s v"]:
         """One block. Frames that do not count are zero already, and zero in what it returns.
 
-        The graphs are the rows' own, added to those of the factorised path and of the G3D paths (STF, Eq. 1).
+        The graphs are the rows' own, added to those of the factorised path and of the G3D paths (STF, Eq. 1). A shift
+        is one of x.
         """
         after = None if frames is None else every(frames, self.stride)
-        factorised = hide(self.temporal(hide(self.spatial(x, spatial_graph), frames), frames), after)
+        factorised = hide(self.temporal(hide(self.spatial(x, spatial_graph, shift), frames), frames), after)
         out = self.temporal_again(factorised, after)
         for window in self.windows:
-            out = out + window(x, window_graph)
+            out = out + window(x, window_graph, shift)
         return hide(self.fusion(hide(functional.relu(out), after), after), after)
 
 
@@ -412,9 +481,11 @@ class MSG3D(ActionModel):
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         out = people.rows.contiguous(memory_format=torch.channels_last)
         frames = people.frames
-        partial, step = frames is not None and not bool(frames.all()), 1
-        for block, stride in zip(self.blocks, self.config.strides, strict=True):
-            out = block(out, frames if partial else None)
+        partial, step, shift = frames is not None and not bool(frames.all()), 1, None
+        for place, (block, stride) in enumerate(zip(self.blocks, self.config.strides, strict=True), -len(self.blocks)):
+            with above(place):
+                out = block(out, frames if partial else None, shift=shift)
             frames = None if frames is None else every(frames, stride)
             step *= stride
-            yield Features(out, people.owner, people.slot, frames, people.num_clips, step)
+            shift = shift_of(place, out, frames if partial else None)
+            yield Features(out, people.owner, people.slot, frames, people.num_clips, step, shift)

@@ -27,12 +27,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Branch, Features, every, hide
+from bonegraph.features import Branch, Features, Shift, every, hide, shift_of
 from bonegraph.graph import Floats
 from bonegraph.models import msg3d
 from bonegraph.models.base import check_input, normalise_people
 from bonegraph.models.msg3d import MSG3D, Frames
 from bonegraph.models.stgcn import TemporalConvolution, Width, initialise
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 
@@ -124,9 +125,15 @@ class FocusGraph(nn.Module):
         self.mix = nn.Conv1d(config.bins, config.graph_channels, 1)
         self.link = nn.Conv1d(config.graph_channels, subsets * num_joints, 1)
 
-    def embed(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r t v"]:
+    def embed(
+        self, x: Float[Tensor, "r c t v"], frames: Frames | None = None, shift: Shift | None = None
+    ) -> Float[Tensor, "r t v"]:
         """β(X) in (0, 1); 0 in frames that do not count."""
-        x = hide(functional.relu(self.reduce_norm(self.reduce(x))), frames)
+        x = self.reduce(x)
+        if shift is not None:
+            added = functional.linear(shift.by, self.reduce.weight[:, :, 0, 0])
+            x = x + hide(added[:, :, None, None], shift.frames)
+        x = hide(functional.relu(self.reduce_norm(x)), frames)
         x = functional.relu(self.look_norm(self.look(x)))
         score: Tensor = self.score(x)
         return hide(score.sigmoid(), frames)[:, 0]
@@ -189,16 +196,19 @@ class STF(MSG3D):
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         out = people.rows.contiguous(memory_format=torch.channels_last)
         frames = people.frames
-        partial, step = frames is not None and not bool(frames.all()), 1
-        for block, modules, stride in zip(self.blocks, self.focus, self.config.strides, strict=True):
+        partial, step, shift = frames is not None and not bool(frames.all()), 1, None
+        blocks = zip(self.blocks, self.focus, self.config.strides, strict=True)
+        for place, (block, modules, stride) in enumerate(blocks, -len(self.blocks)):
             hidden = frames if partial else None
             graphs = []
-            for module in modules.children():
-                assert isinstance(module, FocusGraph)
-                embedding = module.embed(out, hidden)
-                graphs.append(module(embedding, hidden))
-                told.append(Features(embedding[:, None], people.owner, people.slot, frames, people.num_clips, step))
-            out = block(out, hidden, *graphs)
+            with above(place):
+                for module in modules.children():
+                    assert isinstance(module, FocusGraph)
+                    embedding = module.embed(out, hidden, shift)
+                    graphs.append(module(embedding, hidden))
+                    told.append(Features(embedding[:, None], people.owner, people.slot, frames, people.num_clips, step))
+                out = block(out, hidden, *graphs, shift=shift)
             frames = None if frames is None else every(frames, stride)
             step *= stride
-            yield Features(out, people.owner, people.slot, frames, people.num_clips, step)
+            shift = shift_of(place, out, frames if partial else None)
+            yield Features(out, people.owner, people.slot, frames, people.num_clips, step, shift)

@@ -26,6 +26,7 @@ from torch.nn import functional
 from bonegraph.features import Features, every, hide
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
 from bonegraph.models.base import ActionModel, InputNorm, People, check_classes, check_input, normalise_people
+from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 Width = Literal["full", "half", "quarter"]
@@ -335,8 +336,9 @@ def run(
     out = x.contiguous(memory_format=torch.channels_last)
     frames = people.frames
     partial, step = frames is not None and not bool(frames.all()), 1
-    for unit, stride in zip(units, strides, strict=True):
-        out = unit(out, *graph, frames=frames if partial else None)
+    for place, (unit, stride) in enumerate(zip(units, strides, strict=True), -len(units)):
+        with above(place):
+            out = unit(out, *graph, frames=frames if partial else None)
         if frames is not None:
             frames = every(frames, stride)
             out = hide(out, frames if partial else None)

@@ -63,11 +63,15 @@ def raw_focus(branch: Branch, towards: Float[Tensor, "n c"], stage: int = -1) ->
         weights = towards[features.owner]
     else:
         pooled = pool(branch.stages[-1])
-        (gradient,) = torch.autograd.grad(pooled, features.maps, towards.to(pooled.dtype), create_graph=True)
+        of = features.maps if features.shift is None else features.shift.by
+        (gradient,) = torch.autograd.grad(pooled, of, towards.to(pooled.dtype), create_graph=True)
         gradient = gradient.to(towards.dtype)
-        if features.frames is not None:
-            gradient = gradient * features.frames[:, None, :, None]
-        weights = gradient.sum(dim=2).mean(dim=2)
+        if features.shift is not None:
+            weights = gradient / features.maps.shape[3]
+        else:
+            if features.frames is not None:
+                gradient = gradient * features.frames[:, None, :, None]
+            weights = gradient.sum(dim=2).mean(dim=2)
     raw = torch.relu(torch.einsum("rctv,rc->rtv", features.maps.to(weights.dtype), weights))
     return raw if features.frames is None else raw * features.frames[:, :, None]
 

@@ -14,8 +14,10 @@ a focus for each, and the mean of their losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from bonegraph.features import Branch, Features, pool
 from bonegraph.objectives.focus import Scaling, Score, distance, focus, on_input
+from bonegraph.second_order.mode import second_order
 
 Branches = Callable[[Tensor, "Tensor | None"], tuple[Branch, ...]]
 
@@ -42,7 +45,9 @@ class FocusLoss:
         scaling: of the focus, over a ``clip`` or each ``person``.
         explored: what should fall when the focus is masked.
         through_focus: whether exploration also moves the focus, or only what is left without it.
-        lower: stage whose focus follows that of the last one.
+        lower: stage whose focus follows that of the last one, counted from it, -1.
+        second_order: coherence needs gradients of gradients: our ``own``, or those of ``torch``, which are the same and
+            slower.
 
     Raises:
         ValueError: a weight below 0.
@@ -57,6 +62,7 @@ class FocusLoss:
     explored: Score = "probability"
     through_focus: bool = True
     lower: int = -2
+    second_order: Literal["own", "torch"] = "own"
 
     def __post_init__(self) -> None:
         for name in ("explore", "diverge", "cohere", "embed"):
@@ -67,6 +73,12 @@ class FocusLoss:
     def any(self) -> bool:
         """Whether there is anything to compute."""
         return any((self.explore, self.diverge, self.cohere, self.embed))
+
+    @contextmanager
+    def passes(self) -> Iterator[None]:
+        """Where the network's pass and `focus_loss` belong, for gradients of gradients at less cost."""
+        with second_order(self.lower) if self.cohere and self.second_order == "own" else nullcontext():
+            yield
 
 
 def focus_loss(

@@ -65,12 +65,13 @@ class Task(lightning.LightningModule):
     def _loss(self, batch: Batch) -> Loss:
         """The model's own loss and those on its focus, of the same pass (STF, Eq. 6)."""
         x, visible, wanted = batch.positions, batch.visible, self.settings.focus
-        branches = self.model.branches(x, visible)
-        own = self.model.loss_of(
-            tuple(branch.head(pool(branch.stages[-1])) for branch in branches), batch.labels, self._smoothing
-        )
-        with kept_statistics(self.model):
-            found = focus_loss(wanted, branches, self.model.branches, x, visible)
+        with wanted.passes():
+            branches = self.model.branches(x, visible)
+            own = self.model.loss_of(
+                tuple(branch.head(pool(branch.stages[-1])) for branch in branches), batch.labels, self._smoothing
+            )
+            with kept_statistics(self.model):
+                found = focus_loss(wanted, branches, self.model.branches, x, visible)
         for name, loss in found.items():
             self.log(
                 f"train_{name}", loss.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch)
