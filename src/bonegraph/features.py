@@ -59,11 +59,13 @@ class Branch(NamedTuple):
         stages: maps after each block, the lowest first; the last ones are pooled.
         head: the linear layer that reads them.
         embeddings: maps of one channel in [0, 1], by which a network says itself where it looks (STF).
+        paths: maps at the ends of the two paths of the last block, before they are summed (MS-G3D).
     """
 
     stages: tuple[Features, ...]
     head: nn.Linear
     embeddings: tuple[Features, ...] = ()
+    paths: tuple[Features, ...] = ()
 
 
 def shift_of(stage: int, maps: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Shift | None:

@@ -165,7 +165,8 @@ def test_two_heads_have_no_single_features() -> None:
 def test_branches_are_what_the_heads_read() -> None:
     model = network()
     x = torch.randn(2, 3, 8, 5, 2)
-    for (stages, head, _), logits in zip(model.branches(x), model.logits(x), strict=True):
+    for branch, logits in zip(model.branches(x), model.logits(x), strict=True):
+        stages, head = branch.stages, branch.head
         torch.testing.assert_close(head(pool(stages[-1])), logits)
         assert [stage.maps.shape[1] for stage in stages] == [12, *((8, 12) if head is model.fine_head else (16, 24))]
 

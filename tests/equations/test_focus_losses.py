@@ -99,6 +99,42 @@ def test_who_teaches_whom() -> None:
         assert not still or gradients[still] is None or gradients[still].abs().max() == 0, name
 
 
+def test_coherence_of_the_two_paths_of_the_last_block() -> None:
+    """Their focus is Grad-CAM at their ends, by automatic differentiation; the windows teach the factorised path."""
+    for name in ("msg3d", "stf"):
+        model, x = network(name)
+        (branch,) = model.branches(x)
+        logits = branch.head(pool(branch.stages[-1]))
+        best = logits.argmax(dim=1)
+        chosen = logits.softmax(dim=1).gather(1, best[:, None]).sum()
+        maps = []
+        for path in branch.paths:
+            (gradient,) = torch.autograd.grad(chosen, path.maps, retain_graph=True)
+            raw = torch.einsum("rctv,rc->rtv", path.maps, gradient.mean(dim=(2, 3))).relu()
+            clips = raw.view(3, 2, *raw.shape[1:])
+            low, high = clips.amin(dim=(1, 2, 3), keepdim=True), clips.amax(dim=(1, 2, 3), keepdim=True)
+            maps.append((clips - low) / (high - low))
+        expected = (maps[0] - maps[1]).square().sum(dim=(1, 2, 3)).sqrt().mean()
+        wanted = FocusLoss(cohere=1, between="paths")
+        found = focus_loss(wanted, (branch,), model.branches, x, None)["cohere"]
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
+        gradients = []
+        for order in ("own", "torch"):
+            one = replace(wanted, second_order=order)
+            model.zero_grad()
+            with one.passes():
+                focus_loss(one, model.branches(x), model.branches, x, None)["cohere"].backward()  # type: ignore[no-untyped-call]
+            gradients.append({key: value.grad for key, value in model.named_parameters() if value.grad is not None})
+        assert gradients[0].keys() == gradients[1].keys()
+        assert gradients[0]["blocks.2.temporal_again.reduce.weight"].abs().max() > 0
+        for key, value in gradients[0].items():
+            torch.testing.assert_close(value, gradients[1][key], rtol=1e-7, atol=1e-9)
+    for name in ("stgcn", "dualhead"):
+        model, x = network(name)
+        with pytest.raises(ValueError, match="does not tell two paths of its last block"):
+            focus_loss(wanted, model.branches(x), model.branches, x, None)
+
+
 def test_exploration_may_leave_the_focus_alone() -> None:
     model, x = network("stgcn")
     gradients = []

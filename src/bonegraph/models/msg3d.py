@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Features, Shift, every, hide, shift_of
+from bonegraph.features import Branch, Features, Shift, every, hide, shift_of
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
@@ -418,17 +418,22 @@ class Block(nn.Module):
         spatial_graph: Float[Tensor, "r k v v"] | None = None,
         window_graph: Float[Tensor, "r k v v"] | None = None,
         shift: Shift | None = None,
+        ends: list[Tensor] | None = None,
     ) -> Float[Tensor, "r d s v"]:
         """One block. Frames that do not count are zero already, and zero in what it returns.
 
         The graphs are the rows' own, added to those of the factorised path and of the G3D paths (STF, Eq. 1). A shift
-        is one of x.
+        is one of x. ``ends`` gets what the factorised path gives, and the sum of what the G3D paths do.
         """
         after = None if frames is None else every(frames, self.stride)
         factorised = hide(self.temporal(hide(self.spatial(x, spatial_graph, shift), frames), frames), after)
         out = self.temporal_again(factorised, after)
-        for window in self.windows:
-            out = out + window(x, window_graph, shift)
+        if self.windows:
+            first, *others = (window(x, window_graph, shift) for window in self.windows)
+            gathered = sum(others, first)
+            if ends is not None:
+                ends += [out, gathered]
+            out = out + gathered
         return hide(self.fusion(hide(functional.relu(out), after), after), after)
 
 
@@ -477,15 +482,52 @@ class MSG3D(ActionModel):
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
     ) -> Iterator[Features]:
         """Feature maps after each block."""
+        return self._run(x, visible, [], None)
+
+    def branches(
+        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
+    ) -> tuple[Branch, ...]:
+        """The blocks, the linear layer, the embeddings of a network that has some, and the paths of the last block."""
+        told: list[Features] = []
+        paths: list[Features] = []
+        stages = tuple(self._run(x, visible, told, paths))
+        return (Branch(stages, self.head, tuple(told), tuple(paths)),)
+
+    def _run(
+        self, x: Tensor, visible: Tensor | None, told: list[Features], paths: list[Features] | None
+    ) -> Iterator[Features]:
+        """The stages; ``told`` gets the embeddings, ``paths`` the ends of both paths of the last block."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
-        out = people.rows.contiguous(memory_format=torch.channels_last)
         frames = people.frames
-        partial, step, shift = frames is not None and not bool(frames.all()), 1, None
-        for place, (block, stride) in enumerate(zip(self.blocks, self.config.strides, strict=True), -len(self.blocks)):
+        now = Features(
+            people.rows.contiguous(memory_format=torch.channels_last),
+            people.owner,
+            people.slot,
+            frames,
+            people.num_clips,
+            1,
+        )
+        partial = frames is not None and not bool(frames.all())
+        for index, (block, stride) in enumerate(zip(self.blocks, self.config.strides, strict=True)):
+            place = index - len(self.blocks)
+            hidden = now.frames if partial else None
+            graphs: list[Tensor] = []
+            ends: list[Tensor] | None = [] if paths is not None and place == -1 else None
             with above(place):
-                out = block(out, frames if partial else None, shift=shift)
-            frames = None if frames is None else every(frames, stride)
-            step *= stride
+                for embedding, graph in self._own_graphs(index, now.maps, hidden, now.shift):
+                    told.append(now._replace(maps=embedding[:, None], shift=None))
+                    graphs.append(graph)
+                out = block(now.maps, hidden, *graphs, shift=now.shift, ends=ends)
+            frames = None if now.frames is None else every(now.frames, stride)
             shift = shift_of(place, out, frames if partial else None)
-            yield Features(out, people.owner, people.slot, frames, people.num_clips, step, shift)
+            now = now._replace(maps=out, frames=frames, step=now.step * stride, shift=shift)
+            if paths is not None and ends is not None:
+                paths += [now._replace(maps=one, shift=None) for one in ends]
+            yield now
+
+    def _own_graphs(
+        self, index: int, x: Float[Tensor, "r c t v"], frames: Frames | None, shift: Shift | None
+    ) -> Iterator[tuple[Float[Tensor, "r t v"], Float[Tensor, "r k v w"]]]:
+        """Embedding and graphs of its own for each path of a block, in networks that have them (STF)."""
+        yield from ()

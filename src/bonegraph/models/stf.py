@@ -27,13 +27,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Branch, Features, Shift, every, hide, shift_of
+from bonegraph.features import Shift, hide
 from bonegraph.graph import Floats
 from bonegraph.models import msg3d
-from bonegraph.models.base import check_input, normalise_people
 from bonegraph.models.msg3d import MSG3D, Frames
 from bonegraph.models.stgcn import TemporalConvolution, Width, initialise
-from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
 
@@ -177,38 +175,11 @@ class STF(MSG3D):
                 assert module.link.bias is not None
                 nn.init.zeros_(module.link.bias)
 
-    def stages(
-        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
-    ) -> Iterator[Features]:
-        """Feature maps after each block."""
-        return self._run(x, visible, [])
-
-    def branches(
-        self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
-    ) -> tuple[Branch, ...]:
-        """The blocks, the linear layer, and the embeddings β(X) of all modules."""
-        told: list[Features] = []
-        stages = tuple(self._run(x, visible, told))
-        return (Branch(stages, self.head, tuple(told)),)
-
-    def _run(self, x: Tensor, visible: Tensor | None, told: list[Features]) -> Iterator[Features]:
-        check_input(x, self.config.in_channels, self.skeleton)
-        people = normalise_people(self.input_norm, x, visible, self.config.people)
-        out = people.rows.contiguous(memory_format=torch.channels_last)
-        frames = people.frames
-        partial, step, shift = frames is not None and not bool(frames.all()), 1, None
-        blocks = zip(self.blocks, self.focus, self.config.strides, strict=True)
-        for place, (block, modules, stride) in enumerate(blocks, -len(self.blocks)):
-            hidden = frames if partial else None
-            graphs = []
-            with above(place):
-                for module in modules.children():
-                    assert isinstance(module, FocusGraph)
-                    embedding = module.embed(out, hidden, shift)
-                    graphs.append(module(embedding, hidden))
-                    told.append(Features(embedding[:, None], people.owner, people.slot, frames, people.num_clips, step))
-                out = block(out, hidden, *graphs, shift=shift)
-            frames = None if frames is None else every(frames, stride)
-            step *= stride
-            shift = shift_of(place, out, frames if partial else None)
-            yield Features(out, people.owner, people.slot, frames, people.num_clips, step, shift)
+    def _own_graphs(
+        self, index: int, x: Float[Tensor, "r c t v"], frames: Frames | None, shift: Shift | None
+    ) -> Iterator[tuple[Float[Tensor, "r t v"], Float[Tensor, "r k v w"]]]:
+        """β(X) and G of both paths of a block."""
+        for module in self.focus[index].children():
+            assert isinstance(module, FocusGraph)
+            embedding = module.embed(x, frames, shift)
+            yield embedding, module(embedding, frames)

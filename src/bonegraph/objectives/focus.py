@@ -48,18 +48,21 @@ def direction(
     return own - others @ head.weight
 
 
-def raw_focus(branch: Branch, towards: Float[Tensor, "n c"], stage: int = -1) -> Float[Tensor, "r t v"]:
+def raw_focus(
+    branch: Branch, towards: Float[Tensor, "n c"], stage: int = -1, at: Features | None = None
+) -> Float[Tensor, "r t v"]:
     """Q before min-max, at the maps of a stage.
 
     Args:
         branch: with the graph of its computation, where an earlier stage than the last is asked for.
         towards: from `direction`.
         stage: which maps; -1 the last.
+        at: maps inside a block, instead of those of a stage.
 
     A person counts by what they add to the clip, however few frames they are in.
     """
-    features = branch.stages[stage]
-    if stage in (-1, len(branch.stages) - 1):
+    features = branch.stages[stage] if at is None else at
+    if at is None and stage in (-1, len(branch.stages) - 1):
         weights = towards[features.owner]
     else:
         pooled = pool(branch.stages[-1])
@@ -105,6 +108,7 @@ def focus(
     stage: int = -1,
     score: Score = "probability",
     scaling: Scaling = "clip",
+    at: Features | None = None,
 ) -> Features:
     """Q of a class for each clip, one channel in [0, 1] (STF Eq. 2).
 
@@ -115,6 +119,7 @@ def focus(
         stage: which maps; -1 the last.
         score: what is differentiated.
         scaling: over what min-max goes.
+        at: maps inside a block, instead of those of a stage.
 
     Raises:
         ValueError: there is no such stage.
@@ -126,10 +131,10 @@ def focus(
         raise ValueError(f"stage must be one of {len(branch.stages)} stages, got {stage}.")
     if logits is None:
         logits = branch.head(pool(branch.stages[-1]))
-    features = branch.stages[stage]
+    features = branch.stages[stage] if at is None else at
     with torch.autocast(features.maps.device.type, enabled=False):  # min-max of half the digits is not worth much
         towards = direction(branch.head, logits.to(branch.head.weight.dtype), labels, score)
-        raw = raw_focus(branch, towards, stage)
+        raw = raw_focus(branch, towards, stage, at)
         return features._replace(maps=normalised(raw, features, scaling)[:, None])
 
 

@@ -46,6 +46,8 @@ class FocusLoss:
         explored: what should fall when the focus is masked.
         through_focus: whether exploration also moves the focus, or only what is left without it.
         lower: stage whose focus follows that of the last one, counted from it, -1.
+        between: what coheres: the ``blocks`` ``lower`` and last, or the two ``paths`` of the last block of an MS-G3D,
+            the factorised one following the windows.
         second_order: coherence needs gradients of gradients: our ``own``, or those of ``torch``, which are the same and
             slower.
 
@@ -62,6 +64,7 @@ class FocusLoss:
     explored: Score = "probability"
     through_focus: bool = True
     lower: int = -2
+    between: Literal["blocks", "paths"] = "blocks"
     second_order: Literal["own", "torch"] = "own"
 
     def __post_init__(self) -> None:
@@ -125,10 +128,8 @@ def _of_branch(
         other = focus(branch, best[:, 1], logits=logits, score=wanted.score, scaling=wanted.scaling)
         losses["diverge"] = -distance(looked, other)
     if wanted.cohere:
-        if not -len(branch.stages) <= wanted.lower < len(branch.stages):
-            raise ValueError(f"lower is {wanted.lower}, but the network has {len(branch.stages)} stages.")
-        lower = focus(branch, best[:, 0], logits=logits, stage=wanted.lower, score=wanted.score, scaling=wanted.scaling)
-        losses["cohere"] = distance(lower, teacher)
+        lower, higher = _to_cohere(wanted, branch, best[:, 0], logits)
+        losses["cohere"] = distance(lower, teacher if higher is None else higher)
     if wanted.embed:
         if not branch.embeddings:
             raise ValueError(
@@ -136,6 +137,25 @@ def _of_branch(
             )
         losses["embed"] = torch.stack([distance(teacher, embedding) for embedding in branch.embeddings]).mean(dim=0)
     return losses
+
+
+def _to_cohere(wanted: FocusLoss, branch: Branch, labels: Tensor, logits: Tensor) -> tuple[Features, Features | None]:
+    """The focus that follows, and the one that teaches it; None for that of the last block."""
+
+    def found(stage: int = -1, at: Features | None = None) -> Features:
+        return focus(branch, labels, logits=logits, stage=stage, score=wanted.score, scaling=wanted.scaling, at=at)
+
+    if wanted.between == "paths":
+        if len(branch.paths) != 2:
+            raise ValueError(
+                "the network does not tell two paths of its last block; set focus.between to blocks, or take an MS-G3D "
+                "with windows."
+            )
+        factorised, windows = (found(at=path) for path in branch.paths)
+        return factorised, windows._replace(maps=windows.maps.detach())
+    if not -len(branch.stages) <= wanted.lower < len(branch.stages):
+        raise ValueError(f"lower is {wanted.lower}, but the network has {len(branch.stages)} stages.")
+    return found(wanted.lower), None
 
 
 def _explored(
