@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from benchmarks.naive_msg3d import NaiveMSG3D
+from benchmarks.store import processor
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.naive_msg3d import NaiveMSG3D
-from benchmarks.store import processor
 from bonegraph.allocator import keep_memory
 from bonegraph.features import pool
 from bonegraph.models import msg3d, stf
