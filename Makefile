@@ -28,6 +28,7 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/store.py --json benchmarks/results/store.json
+	$(BIN)/python -m benchmarks.focus_step --json benchmarks/results/focus_step.json
 	$(BIN)/python benchmarks/synthetic_hardness.py --json benchmarks/results/synthetic_hardness.json
 
 fuzz: $(VENV)/installed-dev
