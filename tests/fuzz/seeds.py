@@ -69,6 +69,7 @@ FORMAT_SEEDS: dict[str, tuple[str, Seeds, Change]] = {
     "penn-action": ("0001.mat", recordings.penn, in_mat),
     "ntu": ("S001C001P001R001A001.skeleton", recordings.ntu, text),
     "kinetics-skeleton": ("clip.json", recordings.kinetics, text),
+    "openpose": ("clip_000000000007_keypoints.json", recordings.openpose, text),
     "csv": ("clip.csv", recordings.tables, text),
     "npy": ("clip.npy", recordings.arrays, in_npy),
 }
