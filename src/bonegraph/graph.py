@@ -8,6 +8,10 @@ Paper to code (Yan, Xiong and Lin, *Spatial Temporal Graph Convolutional Network
     Eq. 10    Lambda^-1/2 A Lambda^-1/2 with alpha         ``normalisation="symmetric"``
     released  A D^-1 of all of A + I, then split           ``normalisation="released"``
     Sec. 3.4  distance to the gravity centre               `gravity_distances`
+
+Nagy, Panesar and Qian, *Spatial-temporal Graph Convolutional Networks for Skeleton-based Action Recognition*, KTH 2020
+
+    Sec. 4.3  symmetrical distance partitioning            `partition`, ``symmetrical``
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from numpy.typing import NDArray
 
 from bonegraph.skeleton import Skeleton, nearest
 
-Strategy = Literal["uniform", "distance", "distance*", "spatial", "spatial-hops", "spatial-released"]
+Strategy = Literal["uniform", "distance", "distance*", "spatial", "spatial-hops", "spatial-released", "symmetrical"]
 Normalisation = Literal["subset", "symmetric", "released"]
 Floats = NDArray[np.float64]
 _MOST_ENTRIES = 2**27
@@ -78,12 +82,14 @@ def partition(
         skeleton: joints, edges and centre.
         strategy: ``uniform`` (K = 1), ``distance`` (K = D + 1), ``distance*`` (K = 2, whose weights are tied by
             `adjacency`), ``spatial`` (Eq. 8 with measured gravity distances, K = 3), ``spatial-hops`` (Eq. 8 with the
-            hop distance to the centre joint, K = 3), ``spatial-released`` (K = 1 + 2 D).
+            hop distance to the centre joint, K = 3), ``spatial-released`` (K = 1 + 2 D), ``symmetrical`` (K = 2: the
+            joint itself; its neighbours, their mirror joints and its own mirror joint).
         max_hop: D, at least 1.
         distances: (V,) from `gravity_distances`; needed by ``spatial`` alone.
 
     Shapes:
-        returns (K, V, V) bool, ``[k, source, target]``; disjoint, and together all pairs at most D hops apart.
+        returns (K, V, V) bool, ``[k, source, target]``; disjoint, and together all pairs at most D hops apart, with
+        ``symmetrical`` the mirror images of these sources as well.
 
     Raises:
         ValueError: an unknown strategy, D below 1, ``distance*`` with D above 1, or missing distances.
@@ -105,6 +111,9 @@ def partition(
         if strategy == "distance*" and max_hop != 1:
             raise ValueError(f"'distance*' ties two subsets and needs max_hop 1, got {max_hop}.")
         return np.stack([hops == hop for hop in range(max_hop + 1)])
+    if strategy == "symmetrical":
+        itself = np.eye(skeleton.num_joints, dtype=bool)
+        return np.stack([itself, (neighbours | neighbours[list(skeleton.mirror)]) & ~itself])
     if strategy == "spatial-released":
         known = np.where(neighbours, hops, np.inf)[skeleton.centre]
         source, target = known[:, None], known[None, :]

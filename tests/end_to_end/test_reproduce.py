@@ -14,9 +14,12 @@ from bonegraph.datasets.card import Card
 from bonegraph.datasets.known.kinetics_motion import MOTION_CLASSES
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import StoreWriter
+from bonegraph.inference.scoring import score
 from bonegraph.models import baselines, dualhead, msg3d, stgcn
+from bonegraph.models import kth as kth_model
+from bonegraph.models.checkpoint import load_checkpoint
 from bonegraph.models.stgcn import Width
-from bonegraph.reproduce import TABLES, table
+from bonegraph.reproduce import TABLES, kth, table
 from bonegraph.reproduce.stgcn import ablation, motion_accuracy, motion_accuracy_among
 from bonegraph.reproduce.table import Column, Measured, Row, Table, measure, size, slug
 from bonegraph.scores import Scores
@@ -26,6 +29,7 @@ from bonegraph.skeleton import SKELETONS
 from bonegraph.training.recipes import recipe
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Transforms
 from bonegraph.transforms.streams import STREAMS
 
 TINY = ["--width", "quarter", "--epochs", "1", "--length.frames", "8", "--batch_size", "48", "--progress", "false"]
@@ -251,6 +255,67 @@ def test_dualhead_trains_every_stream_once(name: str) -> None:
         "2s DualHead-Net": ("Js DualHead-Net", "Bs DualHead-Net"),
         "4s DualHead-Net": tuple(trained),
     }
+
+
+def test_rows_of_kth_differ_in_what_is_studied() -> None:
+    settings = replace(recipe("kth-kth-table-1"), data="somewhere")
+    found = {name: table(f"kth/{name}").rows(settings, "quarter") for name in kth.TABLES}
+    assert [len(rows) for rows in found.values()] == [4, 8, 4, 10]
+    for name, rows in found.items():
+        for row in rows:
+            assert row.settings is not None and row.folder.startswith(name)
+            changed = replace(row.settings, model=None, optimizer=settings.optimizer)
+            assert changed == replace(settings, model=None)
+            assert isinstance(row.settings.model, kth_model.Config) and row.settings.model.widths[0] == 16
+            assert (row.settings.optimizer != settings.optimizer) == (
+                row.title.startswith("dropout") and "0.0001" not in row.title
+            )
+
+    def models(name: str) -> list[kth_model.Config]:
+        return [row.settings.model for row in found[name] if row.settings is not None]
+
+    assert [model.strategy for model in models("table-1")] == ["uniform", "distance", "spatial", "symmetrical"]
+    assert all(
+        (model.dropout, model.residual, model.edge_importance) == (0.5, False, False) for model in models("table-1")
+    )
+    shapes = [(model.strategy, len(model.widths), model.residual, model.dropout) for model in models("figure-10")]
+    assert shapes == [
+        (strategy, count, residual, 0.0)
+        for strategy in ("uniform", "spatial")
+        for count in (10, 12)
+        for residual in (False, True)
+    ]
+    last = [(model.strategy, model.dropout, model.residual, model.edge_importance) for model in models("final")]
+    assert last == [
+        ("uniform", 0.5, False, False),
+        ("spatial", 0.5, False, False),
+        ("spatial", 0.0, True, False),
+        ("spatial", 0.0, True, True),
+    ]
+    studied = [(model.norms, model.order) for model in models("figures-4-8")[6:]]
+    assert studied == [("both", "bn-relu"), ("start", "bn-relu"), ("both", "relu-bn"), ("input", "bn-relu")]
+    rates = [
+        (row.settings.model.dropout, row.settings.optimizer.lr) for row in found["figures-4-8"][:6] if row.settings
+    ]
+    assert rates == [(dropout, rate) for dropout in (0.25, 0.5) for rate in (1e-2, 1e-3, 1e-4)]
+
+
+def test_validation_accuracy_is_over_clips(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """KTH, Fig. 10, two of its rows: no mean of the accuracies of unequal batches."""
+    chosen = table("kth/figure-10")
+    base = replace(recipe("kth-kth-figure-10"), data=str(store), split="xboth-val", transforms=Transforms())
+    base = replace(base, length=Length("loop", 8), epochs=1, batch_size=20)  # 32 clips are 20 and 12
+    base = replace(base, model=replace(base.model, in_channels=3))
+    rows = chosen.rows(base, "quarter")[:2]
+    cells = measure(chosen, rows, tmp_path, 1, {}, print, progress=False)
+    opened = Store.open(store)
+    for row in rows:
+        model, meaning = load_checkpoint(tmp_path / row.folder / "xboth-val-seed0/model.safetensors")
+        clips = opened.part("xboth-val", "val")
+        assert len(clips) == 32
+        expected = 100 * score(model, meaning, opened, clips, progress=False).top(1)
+        cell = cells[row.title, "Validation"]
+        assert isinstance(cell, Measured) and cell.values[0] == pytest.approx(expected, abs=1e-3)
 
 
 def test_parameters_of_the_papers_tables(tmp_path: Path) -> None:

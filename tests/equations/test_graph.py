@@ -44,7 +44,11 @@ def random_body(seed: int) -> Skeleton:
         edges |= {(a, b) for a, b in random.integers(count, size=(3, 2)).tolist() if a != b}
     names = tuple(f"joint {joint}" for joint in range(count))
     centre = int(random.integers(count))
-    return Skeleton("random", names, tuple(parents), tuple(range(count)), centre, edges=tuple(sorted(edges)))
+    mirror = list(range(count))
+    pairs = random.permutation(count).tolist()
+    for a, b in zip(pairs[: count // 3], pairs[-(count // 3) :], strict=False):
+        mirror[a], mirror[b] = b, a
+    return Skeleton("random", names, tuple(parents), tuple(mirror), centre, edges=tuple(sorted(edges)))
 
 
 def asymmetric_distances(skeleton: Skeleton) -> NDArray[np.float64]:
@@ -110,6 +114,18 @@ def label_spatial(hops: list[list[float]], max_hop: int, r: list[float]) -> Labe
     return labels
 
 
+def label_symmetrical(hops: list[list[float]], max_hop: int, mirror: tuple[int, ...]) -> Labels:
+    """KTH Sec. 4.3: 0 for the joint itself; 1 for its neighbours, their mirror joints and its own mirror joint."""
+    labels = {}
+    for i in range(len(hops)):
+        reached = [mirror[i]]
+        for j in neighbour_set(hops, i, max_hop):
+            reached += [j, mirror[j]]
+        labels.update({(i, j): 1 for j in reached})
+        labels[i, i] = 0
+    return labels
+
+
 def label_as_released(hops: list[list[float]], max_hop: int, centre: int) -> Labels:
     """The released mistake: nobody farther than D from the centre has a distance, and unknown equals unknown.
 
@@ -140,6 +156,8 @@ def loop_labels(skeleton: Skeleton, strategy: Strategy, max_hop: int) -> tuple[L
         return label_spatial(hops, max_hop, asymmetric_distances(skeleton).tolist()), 3
     if strategy == "spatial-hops":
         return label_spatial(hops, max_hop, hops[skeleton.centre]), 3
+    if strategy == "symmetrical":
+        return label_symmetrical(hops, max_hop, skeleton.mirror), 2
     return label_as_released(hops, max_hop, skeleton.centre), 1 + 2 * max_hop
 
 
@@ -303,6 +321,28 @@ def test_distance_star_ties_the_two_weights(body: Skeleton, how: Normalisation) 
     tied = build(body, "distance*", 1, how)
     assert tied.shape == (1, body.num_joints, body.num_joints)
     np.testing.assert_allclose(weight @ features @ tied[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_symmetrical_on_openpose() -> None:
+    """KTH Sec. 4.3, by hand: which joints reach the neck, the left elbow and the left heel."""
+    body = SKELETONS["openpose25"]
+    itself, others = partition(body, "symmetrical")
+    np.testing.assert_array_equal(itself, np.eye(25, dtype=bool))
+    for joint, expected in (
+        ("neck", {"nose", "left shoulder", "right shoulder", "pelvis"}),
+        ("left elbow", {"left shoulder", "left wrist", "right shoulder", "right wrist", "right elbow"}),
+        ("left heel", {"left ankle", "right ankle", "right heel"}),
+    ):
+        assert {body.joints[source] for source in np.flatnonzero(others[:, body.index(joint)])} == expected
+
+
+def test_alpha_is_added_to_degrees_and_not_to_entries() -> None:
+    """Trap of the KTH code: alpha on every entry before the power -1/2 makes the graph dense and nearly constant."""
+    body = SKELETONS["openpose25"]
+    for strategy in ("uniform", "distance", "spatial-hops", "symmetrical"):
+        matrices, subsets = adjacency(body, strategy, normalisation="symmetric"), partition(body, strategy)
+        assert (matrices[~subsets] == 0).all()
+        assert (subsets.sum(axis=(1, 2)) < 25 * 25 / 4).all()
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "distance", "spatial", "spatial-hops"])

@@ -83,6 +83,12 @@ def label_weights(conv: nn.Conv2d, strategy: Strategy, subsets: int) -> list[Ten
     return [conv.weight[subset * OUT : (subset + 1) * OUT, :, :, 0] for subset in range(subsets)]
 
 
+def sources(labels: Labels, hops: list[list[float]], i: int, max_hop: int) -> list[int]:
+    """B(v_ti), and with ``symmetrical`` the mirror joints that have a label too."""
+    near = neighbour_set(hops, i, max_hop)
+    return near + [j for j in range(len(hops)) if (i, j) in labels and j not in near]
+
+
 def mask_of(importance: Tensor, strategy: Strategy, label: int, i: int, j: int) -> Tensor:
     """M_k^ij; ours is [source, target]. The tied subsets of ``distance*`` share one mask."""
     return importance[0 if strategy == "distance*" else label, j, i]
@@ -117,7 +123,7 @@ def loop_eq_5_and_7(
         for q in range(t - gamma // 2, t + gamma // 2 + 1):
             if not 0 <= q < x.shape[2]:
                 continue
-            for j in neighbour_set(hops, i, max_hop):
+            for j in sources(labels, hops, i, max_hop):
                 spatio_temporal = labels[i, j] + (q - t + gamma // 2) * count  # Eq. 7
                 place, label = divmod(spatio_temporal, count)
                 share = by_cardinality(labels, body.num_joints, i, j) * mask_of(importance, strategy, label, i, j)
@@ -153,7 +159,7 @@ def loop_eq_5(
     rooted = []
     for r, t, i in product(range(len(x)), range(x.shape[2]), range(body.num_joints)):
         total = x.new_zeros(OUT)
-        for j in neighbour_set(hops, i, max_hop):
+        for j in sources(labels, hops, i, max_hop):
             label = labels[i, j]
             share = by_cardinality(labels, body.num_joints, i, j) * mask_of(importance, strategy, label, i, j)
             total = total + share * (weights[label][:, :, 0] @ x[r, :, t, j] + bias[label])

@@ -54,6 +54,30 @@ def ctrgcn() -> list[bytes]:
 
 
 @cache
+def motions() -> list[bytes]:
+    """Two mimed motions, stored and compressed."""
+    content = {
+        "keypoints": rng().random((5, 25, 3)).astype(np.float32),
+        "offsets": np.array([0, 2, 5]),
+        "name": np.array(["p0_boxing_01", "p1_violin_01"]),
+        "action": np.array(["boxing", "violin"]),
+        "subject": np.array([0, 1]),
+        "trial": np.array([1, 1]),
+    }
+    files = []
+    for save in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        save(buffer, **content)  # type: ignore[arg-type]
+        files.append(buffer.getvalue())
+    return files
+
+
+def openpose() -> dict[str, bytes]:
+    """Another frame of the same video."""
+    return {"person01_boxing_d1_uncomp/a_000000000002_keypoints.json": recordings.openpose()[0]}
+
+
+@cache
 def annotated() -> list[bytes]:
     """Three clips in space or in pictures, and a split."""
 

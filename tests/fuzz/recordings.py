@@ -49,6 +49,19 @@ def msr() -> list[bytes]:
     return [rows(rng().random((40, 4))), rows(table)]
 
 
+@cache
+def openpose() -> list[bytes]:
+    """Frames with two people of 25 joints, one of 18, and nobody."""
+
+    def frame(people: int, joints: int) -> bytes:
+        poses = np.concatenate([rng().random((people, joints, 2)) * 640, rng().random((people, joints, 1))], axis=2)
+        poses[:, 3] = 0
+        listed = [{"person_id": [-1], "pose_keypoints_2d": pose.round(3).ravel().tolist()} for pose in poses]
+        return json.dumps({"version": 1.3, "people": listed}).encode()
+
+    return [frame(2, 25), frame(1, 18), frame(0, 25)]
+
+
 def skeleton_file(*bodies: int) -> bytes:
     """A ``.skeleton`` file with so many bodies in each frame."""
     lines = [str(len(bodies))]

@@ -15,6 +15,8 @@ import numpy as np
 from bonegraph.datasets.known import KnownSet
 from bonegraph.datasets.known.containers import AnnotationsSet, ArraysSet, CtrGcnSet
 from bonegraph.datasets.known.kinetics import KineticsSkeleton
+from bonegraph.datasets.known.kth import Kth
+from bonegraph.datasets.known.motions import MimedMotions
 from bonegraph.datasets.known.ntu import Ntu60
 from bonegraph.datasets.known.penn import PennAction
 from bonegraph.datasets.known.table import TableSet
@@ -69,6 +71,7 @@ FORMAT_SEEDS: dict[str, tuple[str, Seeds, Change]] = {
     "penn-action": ("0001.mat", recordings.penn, in_mat),
     "ntu": ("S001C001P001R001A001.skeleton", recordings.ntu, text),
     "kinetics-skeleton": ("clip.json", recordings.kinetics, text),
+    "openpose": ("clip_000000000007_keypoints.json", recordings.openpose, text),
     "csv": ("clip.csv", recordings.tables, text),
     "npy": ("clip.npy", recordings.arrays, in_npy),
 }
@@ -119,6 +122,11 @@ SETS: dict[str, tuple[Callable[[], KnownSet], str, Seeds, Change, Callable[[], d
     "arrays labels": (ArraysSet, "train_label.pkl", containers.padded_labels, binary, containers.padded),
     "ctrgcn": (CtrGcnSet, "NTU60_CS.npz", containers.ctrgcn, in_zip(in_npy), nothing),
     "annotations": (AnnotationsSet, "ntu60_3danno.pkl", containers.annotated, binary, nothing),
+    "mimed motions": (MimedMotions, "motions.npz", containers.motions, in_zip(in_npy), nothing),
+    "kth": (
+        *(Kth, "person01_boxing_d1_uncomp/a_000000000001_keypoints.json"),
+        *(lambda: recordings.openpose()[:1], text, containers.openpose),
+    ),
     "table labels": (TableSet, "labels.csv", containers.own_labels, text, containers.own),
     "kinetics labels": (
         *(KineticsSkeleton, "kinetics_train_label.json"),

@@ -66,7 +66,9 @@ def cases(draw: st.DrawFn, least_clips: int = 1, least_frames: int = 1) -> Case:
         strides=strides,
         unit=draw(st.sampled_from(("joint", "factorised"))),
         temporal_kernel=draw(st.sampled_from((1, 3, 5))),
-        strategy=draw(st.sampled_from(("uniform", "distance", "distance*", "spatial-hops", "spatial-released"))),
+        strategy=draw(
+            st.sampled_from(("uniform", "distance", "distance*", "spatial-hops", "spatial-released", "symmetrical"))
+        ),
         normalisation=draw(st.sampled_from(("subset", "symmetric", "released"))),
         first_residual=draw(st.booleans()),
     )

@@ -53,7 +53,7 @@ def test_frames_are_in_range_and_in_order(length: Length, keys: NDArray[np.uint6
         assert (np.diff(pick.frames, axis=1)[real[:, 1:]] == 1).all()
     else:
         assert (pick.frames >= 0).all()
-        if length.rule != "replay":
+        if length.rule not in ("replay", "loop"):
             assert (np.diff(pick.frames[:, :columns], axis=1) >= 0).all()
     assert (pick.blend is None) == (length.rule != "crop-resize")
 
@@ -65,7 +65,11 @@ def test_a_clip_does_not_depend_on_its_batch(length: Length, keys: NDArray[np.ui
         alone = pick_frames(length, LENGTHS[[clip]], None if keys is None else keys[[clip]], offset)
         columns = alone.frames.shape[1]
         np.testing.assert_array_equal(alone.frames[0], together.frames[clip, :columns])
-        assert (together.frames[clip, columns:] == -1).all()
+        if length.rule == "loop":  # the clip is longer among longer ones, and goes on from its beginning
+            again = together.frames[clip, columns:]
+            assert again.tolist() == [(columns + step) % LENGTHS[clip] for step in range(len(again))]
+        else:
+            assert (together.frames[clip, columns:] == -1).all()
         if alone.blend is not None and together.blend is not None:
             np.testing.assert_array_equal(alone.blend[0], together.blend[clip])
 
@@ -158,6 +162,31 @@ def test_all_takes_every_frame() -> None:
     for keys in (KEYS[:3], None):
         picked = pick_frames(Length("all"), np.array([2, 5, 1]), keys).frames
         assert picked.tolist() == [[0, 1, -1, -1, -1], [0, 1, 2, 3, 4], [0, -1, -1, -1, -1]]
+
+
+def test_loop_is_as_long_as_the_longest_clip_of_the_batch() -> None:
+    """KTH: the batch is padded by looping; longer ones than the cap give a run of their frames."""
+    few = np.array([3, 7, 5])
+    picked = pick_frames(Length("loop", 300), few, KEYS[:3]).frames
+    assert picked.tolist() == [[0, 1, 2, 0, 1, 2, 0], [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 0, 1]]
+    lengths, keys = np.array([1890, 12, 50]), KEYS[:3]
+    picked = pick_frames(Length("loop", 50), lengths, keys).frames
+    assert picked.shape == (3, 50)
+    start = picked[0, 0]
+    assert 0 <= start <= 1840 and picked[0].tolist() == list(range(start, start + 50))
+    assert picked[1].tolist() == [frame % 12 for frame in range(50)]
+    assert picked[2].tolist() == list(range(50))
+    starts = pick_frames(Length("loop", 50), np.full(400, 60), KEYS).frames[:, 0]
+    assert set(starts.tolist()) == set(range(11))
+
+
+def test_loop_in_testing_does_not_depend_on_the_batch() -> None:
+    length = Length("loop", 50)
+    together = pick_frames(length, LENGTHS, None).frames
+    assert together.shape == (400, 50)
+    for clip in (0, 10, 48, 49, 50, 399):
+        np.testing.assert_array_equal(pick_frames(length, LENGTHS[clip : clip + 1], None).frames[0], together[clip])
+    assert together[399].tolist() == list(range(175, 225))
 
 
 # --- crop-resize ----------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_facts(name: str) -> None:
     assert known.name == name
     assert len(set(known.classes)) == len(known.classes)
     for split in known.splits.values():
-        assert split.column in {"camera", "fold", "part", "setup", "subject", "usual_subject"}
+        assert split.column in {"camera", "fold", "part", "random", "scenario", "setup", "subject", "usual_subject"}
 
 
 def test_an_unknown_set_names_the_nearest() -> None:

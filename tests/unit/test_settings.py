@@ -61,6 +61,7 @@ def test_what_is_left_out_keeps_its_default() -> None:
         ({"epoch": 3}, "no field 'epoch'; did you mean 'epochs'"),
         ({"batch_size": -1}, "batch_size must be at least 1, got -1"),
         ({"people": -1}, "people must be at least 0, got -1"),
+        ({"patience": -1}, "patience must be at least 0, got -1"),
         ({"precision": "32"}, "precision cannot be '32'; choices: 16-mixed, 32-true"),
         ({"optimizer": {"lr": "fast"}}, "optimizer.lr must be a number, got 'fast'"),
         ({"optimizer": {"lr": -1}}, "lr must be above 0"),

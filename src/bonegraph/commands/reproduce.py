@@ -17,6 +17,7 @@ examples:
   bonegraph reproduce stgcn/table-3 stgcn-ntu60-paper --data data/ntu60 --out tables/ntu
   bonegraph reproduce stgcn/table-5 stgcn-kinetics-paper --data data/kinetics --out tables/kinetics \
       --scores '{rgb: rgb.csv}'
+  bonegraph reproduce kth/table-1 kth-kth-table-1 --data data/kth --out tables/kth
   bonegraph reproduce dualhead/table-4 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
   bonegraph reproduce dualhead/table-5 dualhead-ntu60-paper --data data/ntu60 --out tables/dualhead
   bonegraph reproduce stf/table-5 stf-sbu --data data/sbu --out tables/stf --width quarter --seeds 1 \

@@ -227,14 +227,18 @@ def _settings(known: KnownSet, *, found: bool = False) -> str:
 
 
 def _sizes(sources: list[Source]) -> list[tuple[int, int]]:
-    """Size and time of every file, asked for once: on a network each question takes a moment."""
+    """Size and time of every file, asked for once: on a network each question takes a moment.
+
+    The size of a folder, where that is one recording, is how many files it has.
+    """
     sizes = []
     for source in sources:
         size = (0, 0)
         if source.path is not None:
             try:
                 stat = source.path.stat()
-                size = (stat.st_size, stat.st_mtime_ns)
+                length = sum(1 for _ in source.path.iterdir()) if source.path.is_dir() else stat.st_size
+                size = (length, stat.st_mtime_ns)
             except OSError:
                 size = (-1, 0)  # reading it will say what is wrong
         sizes.append(size)

@@ -10,13 +10,14 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from bonegraph.graph import Floats
-from bonegraph.models import agcn, baselines, ctrgcn, dualhead, msg3d, stf, stgcn, stgcnpp
+from bonegraph.models import agcn, baselines, ctrgcn, dualhead, kth, msg3d, stf, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.skeleton import Skeleton, nearest
 
 MODELS: dict[str, tuple[type[ActionModel], type[Any]]] = {
     "stgcn": (stgcn.STGCN, stgcn.Config),
     "stgcnpp": (stgcnpp.STGCNpp, stgcnpp.Config),
+    "kth": (kth.KTH, kth.Config),
     "msg3d": (msg3d.MSG3D, msg3d.Config),
     "dualhead": (dualhead.DualHead, dualhead.Config),
     "stf": (stf.STF, stf.Config),
@@ -30,6 +31,7 @@ MODELS: dict[str, tuple[type[ActionModel], type[Any]]] = {
 VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
     "stgcn": {"released": stgcn.released, "paper": stgcn.paper, "best": stgcn.best},
     "stgcnpp": {"released": stgcnpp.released, "best": stgcnpp.best},
+    "kth": {"paper": kth.paper, "best": kth.best},
     "msg3d": {"released": msg3d.released, "best": msg3d.best},
     "dualhead": {"released": dualhead.released, "paper": dualhead.paper, "best": dualhead.best},
     "stf": {"paper": stf.paper, "best": stf.best},

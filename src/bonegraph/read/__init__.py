@@ -13,6 +13,7 @@ from pathlib import Path
 from bonegraph.read.kinetics import read_kinetics
 from bonegraph.read.msr import read_msr
 from bonegraph.read.ntu import read_ntu
+from bonegraph.read.openpose import PATTERN, read_openpose
 from bonegraph.read.penn import read_penn
 from bonegraph.read.sbu import read_sbu
 from bonegraph.read.table import read_table
@@ -33,11 +34,13 @@ class Format:
         read: its reader.
         recognises: tells by the first bytes of a file (`HEAD` of them) whether it is one, where several formats share a
             pattern; None takes every file of such a name.
+        folder: a recording is a folder of such files; one of them alone is a recording of one frame.
     """
 
     pattern: str
     read: Callable[[Path], Sequence]
     recognises: Callable[[bytes], bool] | None = None
+    folder: bool = False
 
 
 HEAD = 4096
@@ -52,6 +55,7 @@ FORMATS: dict[str, Format] = {
     "penn-action": Format("*.mat", read_penn),
     "ntu": Format("*.skeleton", read_ntu),
     "kinetics-skeleton": Format("*.json", read_kinetics, lambda head: b'"frame_index"' in head or b'"data"' in head),
+    "openpose": Format(PATTERN, read_openpose, lambda head: b'"people"' in head, folder=True),
     "csv": Format("*.csv", read_table),
     "npy": Format("*.npy", read_table),
 }
@@ -62,7 +66,7 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
     """Read a recording.
 
     Args:
-        path: its file.
+        path: its file, or its folder where each frame is a file (OpenPose).
         format: a key of `FORMATS`; None goes by the name of the file, and by its beginning where that is not enough.
 
     Raises:
@@ -70,6 +74,11 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
         ValueError: there is no such format, no format fits the file, or the file is damaged.
     """
     path = Path(path)
+    folders = {name: known for name, known in FORMATS.items() if known.folder}
+    if path.is_dir() and format in (None, *folders):
+        for name, known in folders.items():
+            if format == name or any(path.glob(known.pattern)):
+                return known.read(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file '{path}'; give a file of one of the formats {', '.join(FORMATS)}.")
     if format is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bonegraph.reproduce import dualhead, stf, stgcn
+from bonegraph.reproduce import dualhead, kth, stf, stgcn
 from bonegraph.reproduce.table import Table
 from bonegraph.skeleton import nearest
 
 TABLES: dict[str, Table] = {
     **{f"stgcn/{name}": table for name, table in stgcn.TABLES.items()},
+    **{f"kth/{name}": table for name, table in kth.TABLES.items()},
     **{f"dualhead/{name}": table for name, table in dualhead.TABLES.items()},
     **{f"stf/{name}": table for name, table in stf.TABLES.items()},
 }

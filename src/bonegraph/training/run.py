@@ -36,6 +36,7 @@ from bonegraph.training.distances import training_distances
 from bonegraph.training.engine import Bar, Double, quiet
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
 from bonegraph.training.settings import Settings, read_settings
+from bonegraph.training.stopping import StopEarly
 from bonegraph.training.task import Task
 from bonegraph.training.watching import WatchTest
 
@@ -88,6 +89,11 @@ def fit(
         workers=settings.workers,
         scarce=settings.scarce,
     )
+    if settings.patience and not len(data.validation):
+        raise ValueError(
+            f"patience {settings.patience} needs a part 'val' with clips, which the split '{settings.split}' of "
+            f"'{store.name}' lacks; set patience to 0 or choose another split."
+        )
     watched = store.part(settings.split, "test") if watch_test else store.labels[:0]
     check_folder(folder, settings)
     if (folder / FINAL).is_file():
@@ -136,6 +142,8 @@ def _train(
     callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
     if len(data.validation):
         callbacks.insert(0, KeepBest(folder / BEST, meaning))
+    if settings.patience:
+        callbacks.insert(0, StopEarly(settings.patience))
     if len(watched):
         callbacks.insert(0, WatchTest(data.clips, watched, settings.batch_size))
     if progress:

@@ -42,6 +42,7 @@ class Settings:
         precision: of the computation; weights stay in float32 but for ``64-true``.
         seed: of everything random.
         tuning: a second training from the weights of this one (`bonegraph.training.chain`); none by default.
+        patience: the run ends after so many validations in a row without a new lowest loss; 0 for all its epochs.
         validate_every: epochs between two validations, where the split has a part ``val``.
         workers: processes that fetch frames; 0 fetches in the training process, which is fast enough for most.
 
@@ -65,6 +66,7 @@ class Settings:
     people: int = 0
     precision: Precision = "32-true"
     seed: int = 0
+    patience: int = 0
     validate_every: int = 1
     workers: int = 0
     tuning: Tuning = field(default_factory=Tuning)
@@ -73,7 +75,7 @@ class Settings:
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("people", "seed", "workers"):
+        for name in ("people", "seed", "patience", "workers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
 

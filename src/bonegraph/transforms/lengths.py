@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bonegraph.seeding import Keys, integers, uniform
 
-Rule = Literal["uniform", "crop-resize", "replay", "fragment", "all"]
+Rule = Literal["uniform", "crop-resize", "replay", "loop", "fragment", "all"]
 Indices = NDArray[np.int64]
 
 
@@ -25,6 +25,9 @@ class Length:
         rule: ``uniform`` takes one frame from each of ``frames`` equal segments, at random in training, and in testing
             at ``test_clips`` offsets whose scores are averaged; ``crop-resize`` cuts an interval and resizes it by
             linear interpolation (CTR-GCN, HCN); ``replay`` plays the clip again until ``frames`` are full (ST-GCN);
+            ``loop`` plays it again until it is as long as the longest clip of the batch, at most ``frames``, and in
+            testing until these are full, so that no clip depends on others; of a longer one it takes a run of
+            ``frames``, a random one in training and the middle one in testing (KTH);
             ``fragment`` takes a random run of ``frames`` in training and the middle one in testing, padded by absent
             frames; ``all`` takes every frame, padded to the longest clip of the batch by absent frames.
         frames: T of the result; without meaning for ``all``.
@@ -105,6 +108,8 @@ def pick_frames(length: Length, lengths: Indices, keys: Keys | None, test_clip: 
         return Pick(_again(length, total, keys, test_clip, picked) if length.replay else picked)
     if length.rule == "replay":
         return Pick(steps % total)
+    if length.rule == "loop":
+        return _loop(length, total, keys)
     if length.rule == "fragment":
         return _fragment(length, total, keys)
     if length.rule == "all":
@@ -131,6 +136,13 @@ def _again(length: Length, total: Indices, keys: Keys | None, test_clip: int, pi
     else:
         start = integers(keys, "start", total, 1)
     return np.where(total < length.frames, (start + np.arange(length.frames)) % total, picked)
+
+
+def _loop(length: Length, total: Indices, keys: Keys | None) -> Pick:
+    count = length.frames if keys is None else min(length.frames, int(total.max()))
+    room = np.maximum(total - count, 0)
+    start = room // 2 if keys is None else integers(keys, "loop", room + 1, 1)
+    return Pick((start + np.arange(count)) % total)
 
 
 def _fragment(length: Length, total: Indices, keys: Keys | None) -> Pick:

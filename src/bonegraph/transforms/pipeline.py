@@ -9,10 +9,12 @@ import torch
 from torch.nn import functional
 
 from bonegraph.sample import Batch
+from bonegraph.seeding import Keys
 from bonegraph.skeleton import Skeleton
 from bonegraph.transforms import augment, normalise
 from bonegraph.transforms.normalise import Centre, CentreOn, Scale
 from bonegraph.transforms.streams import Stream, stream
+from bonegraph.transforms.two_of import two_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Augment:
         mirror: probability of a left/right mirror image.
         joint_dropout: probability that a joint is hidden for the clip.
         moving: random moving of ST-GCN.
+        two_of: probability of two different ones of flip, rotation, translation and scaling (`transforms.two_of`), made
+            in the unit of the data, before it is scaled; centre the clip, so that 0 is its middle.
     """
 
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -32,13 +36,14 @@ class Augment:
     mirror: float = 0.0
     joint_dropout: float = 0.0
     moving: bool = False
+    two_of: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("rotation", "scale"):  # people write 15 for 15.0
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale must be two factors with 0 < low <= high, got {self.scale}.")
-        for name in ("mirror", "joint_dropout"):
+        for name in ("mirror", "joint_dropout", "two_of"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a probability, got {getattr(self, name)}.")
 
@@ -107,10 +112,14 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         positions = torch.cat([positions[:, :1], -positions[:, 1:2], positions[:, 2:]], dim=1)
     if transforms.rotate_to_body:
         positions = normalise.rotate_to_body(positions, visible, skeleton)
+    if training and transforms.augment.two_of:
+        positions, visible, confidence = two_of(
+            positions, visible, confidence, skeleton, _keys(batch), transforms.augment.two_of
+        )
     if transforms.scale == "image":
         positions = normalise.scale(positions, visible, skeleton, "image", transforms.image)
     if training:
-        keys = batch.keys.cpu().numpy().view(np.uint64)
+        keys = _keys(batch)
         change = transforms.augment
         if any(change.rotation):
             positions = augment.random_rotation(positions, keys, change.rotation)
@@ -145,6 +154,10 @@ def apply(transforms: Transforms, batch: Batch, skeleton: Skeleton, *, training:
         positions, visible = stream(positions, visible, skeleton, transforms.stream)
         positions = _with_confidence(positions, visible, confidence if transforms.extra_channels else None)
     return replace(batch, positions=positions, visible=visible, confidence=confidence)
+
+
+def _keys(batch: Batch) -> Keys:
+    return batch.keys.cpu().numpy().view(np.uint64)
 
 
 def _with_confidence(positions: torch.Tensor, visible: torch.Tensor, confidence: torch.Tensor | None) -> torch.Tensor:

@@ -120,6 +120,7 @@ def subset_names(strategy: Strategy, max_hop: int = 1) -> tuple[str, ...]:
             "root",
             *(f"{side}, {hop}" for hop in hops for side in ("centrifugal or 'equal'", "centripetal")),
         ),
+        "symmetrical": ("root", "neighbours, and the other side"),
     }
     return names[strategy]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bonegraph.datasets.known.base import NO_LABEL, KnownSet, Source
 from bonegraph.datasets.known.containers import AnnotationsSet, ArraysSet, CtrGcnSet
 from bonegraph.datasets.known.kinetics import KineticsMotion, KineticsSkeleton
+from bonegraph.datasets.known.kth import Kth
+from bonegraph.datasets.known.motions import MimedMotions
 from bonegraph.datasets.known.msr import MsrAction3d
 from bonegraph.datasets.known.ntu import Ntu60, Ntu120
 from bonegraph.datasets.known.penn import PennAction
@@ -21,6 +23,7 @@ KNOWN_SETS: dict[str, type[KnownSet]] = {
     for chosen in (
         *(NwUcla, Sbu, UtdMhad, MsrAction3d, PennAction, Ntu60, Ntu120),
         *(KineticsSkeleton, KineticsMotion),
+        *(Kth, MimedMotions),
         *(ArraysSet, CtrGcnSet, AnnotationsSet, TableSet),
     )
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bonegraph.skeleton import nearest
-from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, msg3d, small, stf, stgcn, stgcnpp
+from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, kth, msg3d, small, stf, stgcn, stgcnpp
 from bonegraph.training.settings import Settings
 
 GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
@@ -34,6 +34,13 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
     "Baselines of ST-GCN's Table 1": {
         "tcn-nw-ucla": baselines.tcn_nw_ucla,
         "local-nw-ucla": baselines.local_nw_ucla,
+    },
+    "ST-GCN built anew at KTH (Nagy et al., 2020)": {
+        "kth-kth-table-1": kth.table_1,
+        "kth-kth-figure-10": kth.figure_10,
+        "kth-kth-final": kth.final,
+        "kth-kth-best": kth.best,
+        "kth-mimed-motions": kth.mimed_motions,
     },
     "2s-AGCN (Shi et al., CVPR 2019)": {
         "agcn-ntu60-released": agcn.ntu60_released,
