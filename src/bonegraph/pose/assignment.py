@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def assign(cost: NDArray[np.floating]) -> list[tuple[int, int]]:
     """Match every row with a column of its own (or every column with a row, if there are fewer), at the least cost.
 
-    Shortest augmenting paths with potentials (Kuhn 1955, Munkres 1957, in the O(n^3) form of Jonker and Volgenant 1987).
+    Shortest augmenting paths with potentials (Kuhn 1955, Munkres 1957, as Jonker and Volgenant 1987).
 
     Args:
         cost: (rows, columns), finite.

@@ -1,8 +1,8 @@
 """MediaPipe Pose (BlazePose GHUM, Bazarevsky et al. 2020; Grishchenko et al. 2022): 33 joints, on a CPU in real time.
 
 One person is found by the classic Solutions API, which follows them from frame to frame; several by the Tasks API. Both
-use the weights that come with mediapipe 0.10.14. No connection is opened: models that are not in the package are refused
-before mediapipe would fetch them.
+use the weights that come with mediapipe 0.10.14. No connection is opened: models that are not in the package are
+refused before mediapipe would fetch them.
 """
 
 from __future__ import annotations

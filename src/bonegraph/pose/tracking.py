@@ -71,9 +71,7 @@ class Tracker:
         """
         self._frame += 1
         alive = [
-            number
-            for number, track in enumerate(self.tracks)
-            if self._frame - track.frames[-1] <= self._most_lost
+            number for number, track in enumerate(self.tracks) if self._frame - track.frames[-1] <= self._most_lost
         ]
         cost = np.full((len(alive), len(people)), _FAR)
         for row, number in enumerate(alive):

@@ -216,7 +216,7 @@ class Video:
         width, height = self._size_of((wide, frame.height), turn)
         if (width, height) != (frame.width, frame.height):
             frame = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-        picture = frame.to_ndarray(format="rgb24")
+        picture: Any = frame.to_ndarray(format="rgb24")
         return np.ascontiguousarray(_turned(picture, turn))
 
     def _size_of(self, natural: tuple[int, int], turn: tuple[int, bool]) -> tuple[int, int]:
@@ -230,9 +230,10 @@ class Video:
 
 def _turn(frame: av.VideoFrame) -> tuple[int, bool]:
     """(quarter turns counterclockwise, mirrored left to right before that), from the display matrix."""
-    for data in frame.side_data:
-        if "DISPLAYMATRIX" in str(data.type):
-            a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data)[:20], dtype="<i4"))
+    every: Any = frame.side_data
+    for number in range(len(every)):
+        if "DISPLAYMATRIX" in str(every[number].type):
+            a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(every[number])[:20], dtype="=i4"))
             mirrored = a * d - b * c < 0
             if mirrored:  # the matrix is a mirror, then a rotation
                 a, b = -a, -b
