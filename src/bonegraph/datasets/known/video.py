@@ -32,8 +32,8 @@ class VideoSet(Labelled):
     The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file``, ``label`` and
     any further facts, such as ``subject``; or a folder with one folder per class. A column of ``train``, ``val`` and
     ``test`` is a split of its name (``given``, if it is called ``part``). A column ``subject`` gives the split
-    ``xsub``, which tests on one subject in five and validates on as many. Where there is neither, the split ``random`` takes
-    clips of each class by the seed.
+    ``xsub``, which tests on one subject in five and validates on as many. Where there is neither, the split ``random``
+    takes clips of each class by the seed.
 
     Args:
         fps: frames per second; all videos are brought to this rate.

@@ -10,7 +10,8 @@ import pytest
 
 from bonegraph.read import read
 from bonegraph.read.video import Frame, Video, is_video, parse_size
-from tests import films
+
+from . import films
 
 
 def numbered(count: int, width: int = 96, height: int = 64) -> list[Frame]:
@@ -48,8 +49,14 @@ def test_variable_rate_is_resampled_by_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "matrix, quarters, mirrored",
-    [((1, 0, 0, 1), 0, False), ((0, 1, -1, 0), 3, False), ((-1, 0, 0, -1), 2, False), ((0, -1, 1, 0), 1, False)]
-    + [((-1, 0, 0, 1), 0, True), ((1, 0, 0, -1), 2, True)],
+    [
+        ((1, 0, 0, 1), 0, False),
+        ((0, 1, -1, 0), 3, False),
+        ((-1, 0, 0, -1), 2, False),
+        ((0, -1, 1, 0), 1, False),
+        ((-1, 0, 0, 1), 0, True),
+        ((1, 0, 0, -1), 2, True),
+    ],
 )
 def test_display_matrix(tmp_path: Path, matrix: tuple[int, int, int, int], quarters: int, mirrored: bool) -> None:
     stored = films.drawn(films.stick(30, 50, 30)[None], 128, 96)
