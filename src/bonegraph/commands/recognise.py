@@ -114,7 +114,7 @@ def _of_video(
         check_film(annotated)  # before anything takes time
         if annotated.resolve() == path.resolve():
             raise ValueError(f"'{annotated}' is the video itself; write into another file.")
-    video = Video(path, fps or recogniser.meaning.fps, None if resize is None else parse_size(resize))
+    video = Video(path, recogniser.meaning.fps if fps is None else fps, None if resize is None else parse_size(resize))
     found, sequence = film_for(recogniser, video, MediaPipePose(people), people=people, progress=progress)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)

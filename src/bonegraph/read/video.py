@@ -92,7 +92,7 @@ class Video:
         with self._open() as container:
             stream = container.streams.video[0]
             rate = _rate(stream)
-            duration = _duration(container, stream)
+            duration = _duration(container, stream, rate)
             self._rate, self.fps = rate, float(rate if fps is None else fps)
             self._declared = duration
             first = next(self._decoded(container), None)
@@ -254,14 +254,14 @@ def _rate(stream: Any) -> Fraction:
     return Fraction(FALLBACK_FPS)
 
 
-def _duration(container: Any, stream: Any) -> float | None:
-    """Seconds, as the file states them."""
+def _duration(container: Any, stream: Any, rate: Fraction) -> float | None:
+    """Seconds, as the file states them. Of a file that is cut off some are corrected, but not the number of frames."""
+    stated = [stream.frames / rate] if stream.frames else []
     if stream.duration and stream.time_base:
-        seconds = float(stream.duration * stream.time_base)
+        stated.append(stream.duration * stream.time_base)
     elif container.duration:
-        seconds = container.duration / 1e6
-    else:
-        return None
+        stated.append(container.duration / 1e6)
+    seconds = float(max(stated, default=0))
     return seconds if 0 < seconds < 1e6 else None
 
 

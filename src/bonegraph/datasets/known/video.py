@@ -20,7 +20,7 @@ from bonegraph.pose.mediapipe_pose import MediaPipePose
 from bonegraph.pose.recording import Space, film
 from bonegraph.read.video import FALLBACK_FPS, VIDEOS, Video, parse_size
 from bonegraph.sequence import Sequence
-from bonegraph.skeleton import nearest
+from bonegraph.skeleton import SKELETONS, nearest
 
 _TESTED = 0.2
 """This part of the subjects (or of the clips of each class) is tested on, and as much validated on."""
@@ -44,12 +44,13 @@ class VideoSet(Labelled):
         seed: of the split ``random``.
 
     Raises:
-        ValueError: a setting makes no sense, or mediapipe is not installed.
+        ValueError: a setting makes no sense.
         FileNotFoundError: there is no such file of class names.
     """
 
     name = "video"
     where = "the videos, with a labels.csv or in one folder per class"
+    skeleton = SKELETONS["mediapipe33"]  # until `find` has asked the estimator
     patterns = tuple(f"*{ending}" for each in VIDEOS for ending in (each, each.upper()))
 
     def __init__(
@@ -66,9 +67,10 @@ class VideoSet(Labelled):
         super().__init__(None, fps, "px" if space == "image" else "m", classes)
         self.size = None if resize is None else parse_size(resize)
         self.people, self.space, self.seed = people, space, seed
-        estimator = self.estimator()
-        self.skeleton, self.unit = estimator.skeleton, "px" if space == "image" else "m"
-        self._given |= {"resize": resize, "people": people, "space": space, "estimator": estimator.name, "seed": seed}
+        if people < 1:
+            raise ValueError(f"people must be at least 1, got {people}.")
+        self.unit = "px" if space == "image" else "m"
+        self._given |= {"resize": resize, "people": people, "space": space, "seed": seed}
 
     def estimator(self) -> PoseEstimator:
         """Finds the people; a subclass may have another one."""
@@ -83,8 +85,12 @@ class VideoSet(Labelled):
 
         Raises:
             FileNotFoundError: the folder is missing or holds no video.
-            ValueError: ``labels.csv`` is damaged, or nothing has a label.
+            ValueError: ``labels.csv`` is damaged, nothing has a label, or the estimator cannot be used.
         """
+        estimator = self.estimator()  # what is not installed is said once, not of every clip
+        if self.space == "world" and not estimator.metric:
+            raise ValueError(f"'{estimator.name}' finds people in the picture only; use --space image.")
+        self.skeleton, self._given["estimator"] = estimator.skeleton, estimator.name
         sources = self.labelled(self.files_below(Path(folder)))
         if "subject" in sources[0].facts and "xsub" not in self.splits:
             subjects = sorted({source.facts["subject"] for source in sources if not source.refused})
