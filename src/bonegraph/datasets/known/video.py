@@ -13,7 +13,7 @@ from typing import get_args
 from tqdm import tqdm
 
 from bonegraph.datasets.known.base import Source
-from bonegraph.datasets.known.labels import Labelled
+from bonegraph.datasets.known.labels import PARTS, Labelled
 from bonegraph.datasets.splits import Split
 from bonegraph.pose.estimator import PoseEstimator
 from bonegraph.pose.mediapipe_pose import MediaPipePose
@@ -87,22 +87,22 @@ class VideoSet(Labelled):
             FileNotFoundError: the folder is missing or holds no video.
             ValueError: ``labels.csv`` is damaged, nothing has a label, or the estimator cannot be used.
         """
+        found = self.files_below(Path(folder))
         estimator = self.estimator()  # what is not installed is said once, not of every clip
         if self.space == "world" and not estimator.metric:
             raise ValueError(f"'{estimator.name}' finds people in the picture only; use --space image.")
         self.skeleton, self._given["estimator"] = estimator.skeleton, estimator.name
-        sources = self.labelled(self.files_below(Path(folder)))
+        sources = self.labelled(found)
         if "subject" in sources[0].facts and "xsub" not in self.splits:
-            subjects = sorted({source.facts["subject"] for source in sources if not source.refused})
+            there = {source.facts["subject"] for source in sources if not source.refused}
+            subjects = sorted(there, key=lambda one: (one, "") if isinstance(one, int) else (0, one))
             if len(subjects) > 1:
                 self.splits["xsub"] = _by_subject(tuple(subjects))
         if not self.splits and "random" not in sources[0].facts:
             parts = _random_parts(sources, self.seed)
             sources = [replace(source, facts={**source.facts, "random": parts[source.id]}) for source in sources]
-            there = set(parts.values())
-            self.splits["random"] = Split(
-                "random", {part: (part,) for part in ("train", "val", "test") if part in there}
-            )
+            taken = [part for part in PARTS if part in parts.values()]
+            self.splits["random"] = Split("random", {part: (part,) for part in taken})
         return sources
 
     def read(self, source: Source) -> Sequence:
