@@ -89,7 +89,7 @@ def test_random_parts_depend_on_the_seed_only(folder: Path) -> None:
 def test_settings_that_make_no_sense() -> None:
     for settings, words in (({"resize": "3x"}, "WIDTHxHEIGHT"), ({"space": "moon"}, "space"), ({"fps": 0.0}, "rate")):
         with pytest.raises(ValueError, match=words):
-            DotsSet(**settings)  # type: ignore[arg-type]
+            DotsSet(**settings)
 
 
 def recogniser(skeleton: Skeleton, channels: int, unit: str) -> Recogniser:
