@@ -14,6 +14,7 @@ ORDER = (
     ("sequence",),
     ("sample",),
     ("read",),
+    ("pose",),
     ("transforms",),
     ("datasets",),
     ("scores",),

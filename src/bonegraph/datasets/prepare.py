@@ -30,13 +30,12 @@ from tqdm import tqdm
 
 from bonegraph.datasets.card import LONGEST_TEXT, Card, is_store
 from bonegraph.datasets.known import KnownSet, Source
+from bonegraph.datasets.known.base import CLIPS_PER_PART as CLIPS_PER_PART
 from bonegraph.datasets.parts import DAMAGED, Loaded, Part, Problem, below, complete, load, read_parts, worker_count
 from bonegraph.datasets.shards import Shard, ShardCard, is_shard, part_file, read_shard_card, write_shard_card
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.writer import StoreWriter, move_folder
 from bonegraph.files import held, write_whole
-
-CLIPS_PER_PART = 64
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,8 @@ def prepare(
         },
     )
     good, problems = _worth_reading(known_set, sources, root)
-    total = -(-len(good) // CLIPS_PER_PART)
+    at_once = known_set.clips_at_once()
+    total = -(-len(good) // at_once)
     numbers = range(total) if shard is None else shard.parts(total)
     if shard is not None and shard.number > 1:
         problems = []  # the first shard tells them
@@ -154,7 +154,7 @@ def prepare(
             parts = [
                 Part(
                     known_set,
-                    tuple(good[number * CLIPS_PER_PART : (number + 1) * CLIPS_PER_PART]),
+                    tuple(good[number * at_once : (number + 1) * at_once]),
                     root,
                     place / part_file(number),
                 )
@@ -250,7 +250,7 @@ def _fingerprint(
 ) -> str:
     """A hash of which files there are. Exact adds what a half-done run depends on: file times and our own version."""
     settings = _settings(known, found=True)
-    lines: list[Any] = [known.name, settings, _version() if exact else "", CLIPS_PER_PART if exact else 0]
+    lines: list[Any] = [known.name, settings, _version() if exact else "", known.clips_at_once() if exact else 0]
     for source, (size, time) in zip(sources, sizes, strict=True):
         line = [source.id, below(source, root), source.label, source.facts, size, time if exact else 0]
         lines.append([*line, source.refused] if source.refused else line)

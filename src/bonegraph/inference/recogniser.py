@@ -16,6 +16,7 @@ from bonegraph.models.checkpoint import Meaning, load_checkpoint
 from bonegraph.sample import Batch
 from bonegraph.scores.streams import chain_runs, stream_runs
 from bonegraph.sequence import Sequence
+from bonegraph.skeleton import Skeleton, conversion
 from bonegraph.transforms.lengths import blend, pick_frames
 
 
@@ -94,6 +95,25 @@ class Recogniser:
         with torch.inference_mode():
             return torch.stack([probabilities(self.model, self.meaning, clip)[0] for clip in clips]).mean(dim=0)
 
+    @property
+    def coordinates(self) -> int:
+        """How many a joint has, without channels that the transforms add: 2 or 3."""
+        channels: int = self.model.config.in_channels  # type: ignore[union-attr, assignment]
+        return channels - self.meaning.transforms.extra_channels
+
+    def check_skeleton(self, skeleton: Skeleton) -> None:
+        """See that recordings on a skeleton can be converted.
+
+        Raises:
+            ValueError: it lacks joints that the checkpoint needs; the message names them.
+        """
+        how = conversion(skeleton, self.meaning.skeleton)
+        if how.missing:
+            raise ValueError(
+                f"the skeleton '{how.source.name}' has no {', '.join(how.missing)}, which the checkpoint for "
+                f"'{how.target.name}' needs; use a checkpoint that was trained on '{how.source.name}'."
+            )
+
     def fitting(self, sequence: Sequence) -> Sequence:
         """A sequence on the skeleton of the checkpoint, converted by joint name where all joints can be found.
 
@@ -101,20 +121,14 @@ class Recogniser:
             ValueError: the skeleton lacks joints that the checkpoint needs, the coordinates do not fit, or nobody is
                 seen in any frame.
         """
-        meaning = self.meaning
-        sequence, how = sequence.to_skeleton(meaning.skeleton)
-        if how.missing:
-            raise ValueError(
-                f"the skeleton '{how.source.name}' has no {', '.join(how.missing)}, which the checkpoint for "
-                f"'{how.target.name}' needs; use a checkpoint that was trained on '{how.source.name}'."
-            )
+        self.check_skeleton(sequence.skeleton)
+        sequence, _ = sequence.to_skeleton(self.meaning.skeleton)
         if not sequence.visible.any():
             raise ValueError("nobody is seen in any frame; there is nothing to recognise.")
-        needed = self.model.config.in_channels - meaning.transforms.extra_channels  # type: ignore[union-attr, operator]
-        if sequence.positions.shape[3] != needed:
+        if sequence.positions.shape[3] != self.coordinates:
             raise ValueError(
                 f"the sequence has {sequence.positions.shape[3]} coordinates a joint, but the checkpoint takes "
-                f"{needed}; use a checkpoint that was trained on such recordings."
+                f"{self.coordinates}; use a checkpoint that was trained on such recordings."
             )
         return sequence
 

@@ -19,6 +19,7 @@ from bonegraph.read.sbu import read_sbu
 from bonegraph.read.table import read_table
 from bonegraph.read.ucla import read_ucla
 from bonegraph.read.utd import read_utd
+from bonegraph.read.video import is_video
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import nearest
 
@@ -86,6 +87,11 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
             raise ValueError(f"no format '{format}'{nearest(format, FORMATS)}.")
         return FORMATS[format].read(path)
     candidates = {name: candidate for name, candidate in FORMATS.items() if path.match(candidate.pattern)}
+    if not candidates and is_video(path):
+        raise ValueError(
+            f"'{path.name}' is a video, in which people must be found first; give it to 'bonegraph recognise', or a "
+            "folder of videos to 'bonegraph prepare video' (docs/video.md)."
+        )
     if not candidates:
         raise ValueError(f"'{path.name}' tells no format by its name; name one of: {', '.join(FORMATS)}.")
     with path.open("rb") as file:

@@ -14,6 +14,7 @@ from bonegraph.datasets.known.sbu import Sbu
 from bonegraph.datasets.known.table import TableSet
 from bonegraph.datasets.known.ucla import NwUcla
 from bonegraph.datasets.known.utd import UtdMhad
+from bonegraph.datasets.known.video import VideoSet
 from bonegraph.skeleton import nearest
 
 __all__ = ["KNOWN_SETS", "NO_LABEL", "KnownSet", "Source", "known_set"]
@@ -24,7 +25,7 @@ KNOWN_SETS: dict[str, type[KnownSet]] = {
         *(NwUcla, Sbu, UtdMhad, MsrAction3d, PennAction, Ntu60, Ntu120),
         *(KineticsSkeleton, KineticsMotion),
         *(Kth, MimedMotions),
-        *(ArraysSet, CtrGcnSet, AnnotationsSet, TableSet),
+        *(ArraysSet, CtrGcnSet, AnnotationsSet, TableSet, VideoSet),
     )
 }
 """The data sets of files by name; `known_set` also knows ``"synthetic"``, which needs none."""

@@ -13,6 +13,9 @@ from bonegraph.datasets.splits import Split
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton
 
+CLIPS_PER_PART = 64
+"""So many clips are read before a preparation keeps what it has done."""
+
 NO_LABEL = -1
 """The label of a file whose name stands for none of the classes; preparation refuses it by name."""
 
@@ -72,6 +75,10 @@ class KnownSet(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(vars(self).items()))})"
+
+    def clips_at_once(self) -> int:
+        """So many clips are read before a preparation keeps what it has done; fewer where a clip takes long."""
+        return CLIPS_PER_PART
 
     @abstractmethod
     def find(self, folder: str | Path) -> list[Source]:

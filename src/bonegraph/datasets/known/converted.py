@@ -33,6 +33,10 @@ class OnSkeleton(KnownSet):
         """Those of the data set, and the skeleton."""
         return {**self.known_set.settings(), "skeleton": self.skeleton.name}
 
+    def clips_at_once(self) -> int:
+        """As the data set."""
+        return self.known_set.clips_at_once()
+
     def find(self, folder: str | Path) -> list[Source]:
         """As the data set; some learn their skeleton here."""
         sources = self.known_set.find(folder)

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
-from bonegraph.datasets.card import LEADING, TRAILING
-from bonegraph.datasets.known.base import NO_LABEL, Source, files_in
-from bonegraph.datasets.known.containers import NO_PART, Container, Unit, split_over
+from bonegraph.datasets.known.base import Source
+from bonegraph.datasets.known.containers import Unit
+from bonegraph.datasets.known.labels import Labelled
 from bonegraph.read.table import FPS, read_table
 from bonegraph.sequence import Sequence
 
-PARTS = ("train", "val", "test")
 
-
-class _Row(NamedTuple):
-    """What is known of a recording before it is read.
-
-    Attributes:
-        file: below the folder.
-        label: as text.
-        facts: as text, by column.
-        refused: why it cannot be used.
-    """
-
-    file: str
-    label: str
-    facts: dict[str, str]
-    refused: str = ""
-
-
-class TableSet(Container):
+class TableSet(Labelled):
     """Your own recordings, one ``.csv`` or ``.npy`` file each (see the table in docs/data.md).
 
     The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file``, ``label`` and
@@ -57,7 +37,7 @@ class TableSet(Container):
 
     name = "table"
     where = "the recordings as .csv or .npy files, with a labels.csv or in one folder per class"
-    has_confidence = True
+    patterns = ("*.csv", "*.npy")
 
     def __init__(
         self,
@@ -78,36 +58,9 @@ class TableSet(Container):
             FileNotFoundError: the folder is missing or holds no such file.
             ValueError: ``labels.csv`` is damaged, nothing has a label, or the skeleton is in doubt.
         """
-        folder = Path(folder)
-        given = folder.is_file()
-        listed = folder if given else folder / "labels.csv"
-        folder = folder.parent if given else folder
-        files = {
-            path.relative_to(folder).as_posix(): path
-            for path in files_in(self, folder, "*.csv", "*.npy")
-            if path != listed
-        }
-        if not files:
-            raise FileNotFoundError(f"'{folder}' holds no recording; get {self.where}, and give that folder.")
-        self._look_at(list(files.values()))
-        rows = _listed(listed, files, forgotten=not given) if listed.is_file() else _by_folder(files)
-        number_of = self._numbers({row.label for row in rows if not row.refused})
-        facts = _typed(rows)
-        self.splits = {
-            "given" if column == "part" else column: split_over(column, values)
-            for column in facts[0]
-            if _tells_parts(values := {str(row[column]) for row in facts})
-        }
-        return [
-            Source(
-                row.file.removesuffix(".csv").removesuffix(".npy"),
-                files.get(row.file, listed),
-                number_of.get(row.label, NO_LABEL),
-                fact,
-                row.refused,
-            )
-            for row, fact in zip(rows, facts, strict=True)
-        ]
+        found = self.files_below(Path(folder))
+        self._look_at(list(found.files.values()))
+        return self.labelled(found)
 
     def read(self, source: Source) -> Sequence:
         """Read one file; where it has no score, every joint that was seen has confidence 1."""
@@ -130,96 +83,3 @@ class TableSet(Container):
             return
         assert first is not None
         raise first
-
-    def _numbers(self, there: set[str]) -> dict[str, int]:
-        """Class number of every label that occurs; sets the class names."""
-        if not there:
-            raise ValueError(f"no recording has a label; get {self.where}.")
-        plain = all(label.isascii() and label.isdecimal() and len(label) < 10 for label in there)
-        if self._names is not None:
-            self.name_classes(len(self._names))
-            numbers = {name: number for number, name in enumerate(self.classes)}
-            return {label: int(label) for label in there if plain} | numbers
-        if plain:
-            self.name_classes(1 + max(map(int, there)))
-            return {label: int(label) for label in there}
-        self.classes = tuple(sorted(there))
-        return {name: number for number, name in enumerate(self.classes)}
-
-
-def _listed(path: Path, files: dict[str, Path], *, forgotten: bool) -> list[_Row]:
-    """The rows of ``labels.csv``, and if wanted one for every file that it forgets.
-
-    Raises:
-        ValueError: the table is damaged.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            table = [row for row in csv.reader(text) if any(field.strip() for field in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"'{path.name}' cannot be read ({error}); save it as CSV in UTF-8.") from None
-    header = [field.strip() for field in table[0]] if table else []
-    if not {"file", "label"} <= set(header):
-        raise ValueError(f"'{path.name}' needs a heading with the columns 'file' and 'label', got {str(header)[:100]}.")
-    if len(set(header)) != len(header):
-        raise ValueError(f"'{path.name}' has two columns of one name; name them differently.")
-    columns = [name for name in header if name not in ("file", "label")]
-    if reserved := sorted(set(columns) & {*LEADING, *TRAILING, ""}):
-        raise ValueError(f"'{path.name}' has a column '{reserved[0]}', which every index has; call it differently.")
-    rows = []
-    for number, fields in enumerate(table[1:], start=2):
-        if len(fields) != len(header):
-            raise ValueError(
-                f"'{path.name}' row {number} has {len(fields)} fields, but {len(header)} are due; mend it."
-            )
-        row = dict(zip(header, (field.strip() for field in fields), strict=True))
-        file, label = PurePosixPath(row.pop("file")), row.pop("label")
-        why = ""
-        if file.is_absolute() or ".." in file.parts:
-            why = f"its path leads out of the folder of '{path.name}'; put it there."
-        elif str(file) not in files:
-            why = f"'{path.name}' names it, but there is no such file."
-        elif not label:
-            why = f"'{path.name}' gives it no label; add one."
-        rows.append(_Row(str(file), label, row, why))
-    if forgotten:
-        why = f"'{path.name}' does not name it; add it, or remove the file."
-        others = sorted(files.keys() - {row.file for row in rows})
-        rows += [_Row(file, "", dict.fromkeys(columns, ""), why) for file in others]
-    return rows
-
-
-def _by_folder(files: dict[str, Path]) -> list[_Row]:
-    """A row for every file: its class is its folder, which may lie in a folder ``train``, ``val`` or ``test``."""
-    rows = []
-    for file in files:
-        folders = PurePosixPath(file).parts[:-1]
-        part = folders[0] if folders and folders[0] in PARTS else ""
-        folders = folders[bool(part) :]
-        why = "" if folders else "it lies in no folder that is named like a class, and there is no labels.csv."
-        rows.append(_Row(file, folders[0] if folders else "", {"part": part or NO_PART}, why))
-    if all(row.facts["part"] == NO_PART for row in rows):
-        return [row._replace(facts={}) for row in rows]
-    return rows
-
-
-def _typed(rows: list[_Row]) -> list[dict[str, int | str]]:
-    """The facts of every row; a column whose texts are all whole numbers is one of numbers."""
-    usable = [row for row in rows if not row.refused]
-    whole = {column for column in rows[0].facts if all(_is_whole(row.facts[column]) for row in usable)}
-    return [
-        {
-            column: (int(text) if _is_whole(text) else 0) if column in whole else text
-            for column, text in row.facts.items()
-        }
-        for row in rows
-    ]
-
-
-def _is_whole(text: str) -> bool:
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdecimal() and len(digits) < 18
-
-
-def _tells_parts(values: set[str]) -> bool:
-    return bool(values & set(PARTS)) and values <= {*PARTS, NO_PART, ""}
