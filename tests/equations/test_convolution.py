@@ -344,3 +344,11 @@ def test_ordinary_passes_are_untouched(name: str) -> None:
         outputs.append([stage.maps for branch in model.branches(x) for stage in branch.stages])
     for found in outputs[1:]:
         assert all(torch.equal(one, other) for one, other in zip(outputs[0], found, strict=True))
+
+
+@pytest.mark.parametrize("name", ["stgcn", "stf"])
+def test_networks_still_compile_in_one_piece(name: str) -> None:
+    model, x = network(name)
+    with torch.no_grad():
+        compiled = torch.compile(model, backend="eager", fullgraph=True)(x)  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(compiled, model(x))

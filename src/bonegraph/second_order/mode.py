@@ -44,13 +44,18 @@ def second_order(stage: int = -2) -> Iterator[None]:
 
 def asked(stage: int) -> bool:
     """Whether the gradient of the maps of this stage will be differentiated."""
-    return _ASKED.get() == stage
+    return _lowest() == stage
 
 
 def above(stage: int) -> AbstractContextManager[object]:
     """Where the block belongs that ends in this stage, counted from the last, -1."""
-    lowest = _ASKED.get()
+    lowest = _lowest()
     return nullcontext() if lowest is None or stage <= lowest or not torch.is_grad_enabled() else _Ours()
+
+
+def _lowest() -> int | None:
+    """The stage that is asked for; none in what torch compiles or exports, which cannot look up context variables."""
+    return None if torch.compiler.is_compiling() else _ASKED.get()
 
 
 class _Ours(TorchFunctionMode):
