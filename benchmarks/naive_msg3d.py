@@ -2,8 +2,7 @@
 
 Liu, Zhang, Chen, Wang and Ouyang, CVPR 2020. Windows are unfolded, each with its frames padded; all scales are gathered
 before they are weighted; every branch of a temporal convolution has convolutions and normalisations of its own; people
-who are not there are computed like the others. The weights are those of `bonegraph.models.msg3d`. In training it is not
-quite ours: a plain branch with a stride normalises by the frames that it keeps, ours by all of them.
+who are not there are computed like the others. The weights are those of `bonegraph.models.msg3d`.
 
 Axes: R people as rows, C channels, T frames, V joints, K scales.
 """

@@ -119,6 +119,25 @@ def test_multi_scale_gcn_is_equation_4() -> None:
                     torch.testing.assert_close(found[row, d, frame, w], expected, rtol=1e-10, atol=1e-12)
 
 
+def test_in_training_a_plain_branch_counts_the_frames_that_it_keeps() -> None:
+    """As released, where its 1x1 convolution has the stride; the other branches begin with all frames."""
+    layer = MultiScaleTCN(3, 8, 2, (1, 2), relu=False).double().train()
+    x = torch.randn(2, 3, 7, 3, dtype=torch.float64)
+    found = layer(x)
+    reduced = layer.reduce(x).detach()
+    plain = reduced[:, 6:, ::2]
+    mean, variance = plain.mean(dim=(0, 2, 3)), plain.var(dim=(0, 2, 3), unbiased=False)
+    expected = (plain - mean[:, None, None]) / (variance[:, None, None] + 1e-5).sqrt()
+    shortcut = layer.residual(x)
+    torch.testing.assert_close(found[:, 6:], expected + shortcut[:, 6:])
+    bn = layer.reduce_norm
+    assert bn.running_mean is not None and bn.running_var is not None and bn.num_batches_tracked == 1
+    torch.testing.assert_close(bn.running_mean[6:], 0.1 * mean)
+    torch.testing.assert_close(bn.running_mean[:6], 0.1 * reduced[:, :6].mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(bn.running_var[6:], 0.9 + 0.1 * plain.var(dim=(0, 2, 3)))
+    torch.testing.assert_close(layer.eval()(x)[:, 6:] - layer.residual(x)[:, 6:], bn(reduced)[:, 6:, ::2])
+
+
 @pytest.mark.parametrize(("in_channels", "out_channels", "stride"), [(7, 7, 1), (3, 9, 2), (6, 8, 1)])
 def test_multi_scale_tcn_is_its_branches(in_channels: int, out_channels: int, stride: int) -> None:
     """Each branch by itself, as the text draws it; the first branch takes what cannot be shared."""

@@ -215,16 +215,44 @@ class MultiScaleTCN(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint; those that do not count act like the padding at the ends."""
-        reduced = self.reduce_norm(self.reduce(x))
-        rest, plain = torch.split(reduced, [reduced.shape[1] - self.parts[-1], self.parts[-1]], dim=1)
+        rest, plain = self._reduced(x)
         rest = hide(functional.relu(rest), frames)
         *parts, pooled = torch.split(rest, list(self.parts[:-1]), dim=1)
         pooled = functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0))
         outs = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
-        out = torch.cat(
-            [self.norm(torch.cat([*outs, pooled], dim=1)), plain[:, :, :: self.stride]], dim=1
-        ) + self.residual(x)
+        out = torch.cat([self.norm(torch.cat([*outs, pooled], dim=1)), plain], dim=1) + self.residual(x)
         return functional.relu(out) if self.relu else out
+
+    def _reduced(self, x: Float[Tensor, "r c t v"]) -> tuple[Float[Tensor, "r e t v"], Float[Tensor, "r f s v"]]:
+        """What the 1x1 convolutions give the other branches, and the plain branch at the frames that it keeps.
+
+        In training its statistics are those of these frames, as in the released code.
+        """
+        given, norm = self.reduce(x), self.reduce_norm
+        others = given.shape[1] - self.parts[-1]
+        if self.stride == 1 or not self.training:
+            normed = norm(given)
+            return normed[:, :others], normed[:, others:, :: self.stride]
+        assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
+        momentum = 0.0 if norm.momentum is None else norm.momentum
+        rest, plain = (
+            functional.batch_norm(
+                part,
+                norm.running_mean[channels],
+                norm.running_var[channels],
+                norm.weight[channels],
+                norm.bias[channels],
+                True,
+                momentum,
+                norm.eps,
+            )
+            for part, channels in (
+                (given[:, :others], slice(0, others)),
+                (given[:, others:, :: self.stride], slice(others, None)),
+            )
+        )
+        return rest, plain
 
 
 class G3D(nn.Module):
