@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from bonegraph.pose.decode import decode_heatmaps, decode_simcc
@@ -36,8 +37,6 @@ def test_heatmaps() -> None:
 
 def test_a_network_finds_a_dot_for_each_colour(tmp_path: Path) -> None:
     """The network's heat maps are differences of the colour channels: three dots, three joints."""
-    pytest.importorskip("onnxruntime", reason="runs an ONNX network")
-    onnx = pytest.importorskip("onnx", reason="makes an ONNX network")
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     weights = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.float32).reshape(3, 3, 1, 1)
     graph = helper.make_graph(
@@ -64,5 +63,5 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"absent\.onnx"):
         OnnxPose(tmp_path / "absent.onnx")
     (tmp_path / "text.onnx").write_text("no network")
-    with pytest.raises(ValueError, match=r"onnxruntime|no ONNX network"):
+    with pytest.raises(ValueError, match="no ONNX network"):
         OnnxPose(tmp_path / "text.onnx")

@@ -52,7 +52,8 @@ class OnnxPose:
             import onnxruntime
         except ImportError:
             raise ValueError(
-                "an ONNX network needs onnxruntime, which is not installed: pip install onnxruntime."
+                "an ONNX network needs onnxruntime, which is not installed: pip install -c constraints.txt -e "
+                "'.[export]'."
             ) from None
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
