@@ -67,12 +67,8 @@ class Recogniser:
             FileNotFoundError: there is none, or a stream is not trained to its end.
             ValueError: it is no checkpoint.
         """
-        path = Path(path)
-        if runs := stream_runs(path) or chain_runs(path):
-            loaded = [cls.load(run) for run in runs.values()]
-            first, *others = [each for one in loaded for each in (one, *one.others)]
-            return cls(first.model, first.meaning, others)
-        return cls(*load_checkpoint(path / "model.safetensors" if path.is_dir() else path))
+        first, *others = [cls(*load_checkpoint(file)) for file in checkpoints(path)]
+        return cls(first.model, first.meaning, others)
 
     def __call__(self, sequence: Sequence) -> list[Answer]:
         """Every action with its probability, the most probable first.
@@ -186,3 +182,15 @@ class Recogniser:
         positions = torch.where(visible[:, None], positions, 0)
         unknown = torch.full((1,), -1)
         return Batch(positions, visible, unknown, unknown, torch.zeros(1, dtype=torch.int64), confidence)
+
+
+def checkpoints(path: str | Path) -> list[Path]:
+    """The files of the checkpoints that answer together, whether they are there or not.
+
+    Args:
+        path: a checkpoint, a run folder, a chain of runs, or a folder of streams.
+    """
+    path = Path(path)
+    if runs := stream_runs(path) or chain_runs(path):
+        return [file for run in runs.values() for file in checkpoints(run)]
+    return [path / "model.safetensors" if path.is_dir() else path]

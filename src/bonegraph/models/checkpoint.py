@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Transforms
 
 FORMAT = "bonegraph checkpoint 1"
+_CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Meaning:
         unit: unit of the training clips.
         made: how the checkpoint was made (recipe, data, split, seed, epoch), for people.
         clip_seconds: how long the training clips are, their median; None where that is not known.
+        clip_people: the most people of a training clip; None where that is not known.
         calibration: of the probabilities; None where there is none.
     """
 
@@ -91,6 +94,7 @@ class Meaning:
     unit: str
     made: dict[str, str] = field(default_factory=dict)
     clip_seconds: float | None = None
+    clip_people: int | None = None
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
@@ -101,10 +105,21 @@ class Meaning:
         if self.people < 0:
             raise ValueError(f"people must be at least 0, got {self.people}.")
 
+        if self.clip_people is not None and self.clip_people < 1:
+            raise ValueError(f"the training clips must have at least 1 person, got {self.clip_people}.")
+
     @property
     def temperature(self) -> float:
         """By which logits are divided; 1 where nothing is calibrated."""
         return 1.0 if self.calibration is None else self.calibration.temperature
+
+
+_OPTIONAL: dict[str, Callable[[Any], Any]] = {
+    "clip_seconds": float,
+    "clip_people": int,
+    _CALIBRATION: lambda plain: from_plain(Calibration, plain, _CALIBRATION),
+}
+"""What older checkpoints do not have: field of `Meaning` -> from plain data."""
 
 
 def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
@@ -128,10 +143,9 @@ def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> P
         "unit": json.dumps(meaning.unit),
         "made": json.dumps(meaning.made),
     }
-    if meaning.clip_seconds is not None:
-        about["clip_seconds"] = json.dumps(meaning.clip_seconds)
-    if meaning.calibration is not None:
-        about["calibration"] = json.dumps(to_plain(meaning.calibration))
+    for name in _OPTIONAL:
+        if (value := getattr(meaning, name)) is not None:
+            about[name] = json.dumps(to_plain(value))
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     write_whole(path, save(weights, metadata=about))
     return path
@@ -167,10 +181,7 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
             fps=float(plain["fps"]),
             unit=str(plain["unit"]),
             made=dict(plain["made"]),
-            clip_seconds=float(plain["clip_seconds"]) if "clip_seconds" in plain else None,
-            calibration=(
-                from_plain(Calibration, plain["calibration"], "calibration") if "calibration" in plain else None
-            ),
+            **{name: None if plain.get(name) is None else kind(plain[name]) for name, kind in _OPTIONAL.items()},
         )
         # The real graph lies among the weights; any distances make one of the right shape.
         distances = np.arange(meaning.skeleton.num_joints, dtype=np.float64)
@@ -188,3 +199,21 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         raise ValueError(f"the weights in '{path}' do not fit its configuration: {' '.join(lines)}") from None
     return model.eval(), meaning
+
+
+def write_calibration(path: str | Path, calibration: Calibration) -> None:
+    """Give a checkpoint a calibration, or another one; everything else in the file stays as it is, bit for bit.
+
+    Args:
+        path: a checkpoint that `load_checkpoint` takes.
+        calibration: of its probabilities.
+
+    Raises:
+        OSError: the file cannot be written; the checkpoint stays as it was.
+    """
+    path = Path(path)
+    with safe_open(path, framework="pt") as file:
+        about = dict(file.metadata() or {})
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    about[_CALIBRATION] = json.dumps(to_plain(calibration))
+    write_whole(path, save(weights, metadata=about))
