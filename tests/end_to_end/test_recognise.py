@@ -336,9 +336,11 @@ def test_calibrate_tells_what_it_found(trained: Path, tmp_path: Path, capsys: py
     high = load_checkpoint(path)[1].calibration
     assert high is not None and high.threshold < low.threshold and high.temperature == low.temperature
     assert "windows of other actions" in calibrated("--unknown", str(trained / "still"))
+    assert main(["calibrate", str(tmp_path / "run"), "--progress", "false", "--part", "train"]) == 0
+    assert "note: 56 of the 56 clips were trained on" in capsys.readouterr().err
     for more, words in (
         (["--part", "test"], "--allow_test true"),
-        (["--split", "xboth"], "has no part 'val'; choose another --split (such as one of xboth-val)"),
+        (["--split", "xboth"], "has no part 'val'; choose another --split (xboth-val)"),
         (["--keep", "0"], "keep must be a share"),
         (["--split", "nothing"], "no split 'nothing'"),
         (["--data", str(trained / "still"), "--split", "xsub"], "has no part 'val'"),

@@ -107,7 +107,9 @@ def test_how_long_a_window_is(meaning: Meaning, window: float) -> None:
     assert cutting_for(meaning, stride=0.1) == Cutting(window, 0.1)
 
 
-@pytest.mark.parametrize("window, stride", [(0, 1), (1, 0), (-1, 1), (float("nan"), 1), (1, float("inf")), (1, 2)])
+@pytest.mark.parametrize(
+    "window, stride", [(0, 1), (1, 0), (-1, 1), (float("nan"), 1), (1, float("inf")), (1, 2), (1e300, 1)]
+)
 def test_nonsense(window: float, stride: float) -> None:
     with pytest.raises(ValueError, match="window"):
         Cutting(window, stride)
@@ -148,6 +150,8 @@ def test_another_rate_by_time() -> None:
     np.testing.assert_allclose(more.positions[:, 0, 0, 0], np.minimum(np.arange(122) / 2, 60), rtol=1e-6)
     assert at_rate(sequence, 29.97) is sequence
     assert at_rate(recording(seen(1), fps=60.0), 10.0).num_frames == 1
+    with pytest.raises(ValueError, match="tell its true rate"):
+        at_rate(recording(seen(9), fps=0.001), 30.0)
 
 
 def test_what_is_not_seen_is_not_blended() -> None:

@@ -25,6 +25,7 @@ _LEAST_SEEN = 1 / 8
 """Somebody who is seen for a smaller share of a window is not looked at."""
 _LONGEST_GAP = 1 / 2
 """Somebody who is away for at most this share of a window has not left."""
+_LONGEST = 86400.0
 _GUESSED = (1.0, 10.0)
 _USUAL = 3.0
 
@@ -58,15 +59,18 @@ class Cutting:
         stride: seconds from the start of a window to that of the next.
 
     Raises:
-        ValueError: one of them is not above 0, or there would be gaps between windows.
+        ValueError: one of them is not above 0, or too long, or there would be gaps between windows.
     """
 
     window: float
     stride: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.window < float("inf") and 0 < self.stride < float("inf")):
-            raise ValueError(f"window and stride must be above 0 seconds, got {self.window:g} and {self.stride:g}.")
+        if not (0 < self.window <= _LONGEST and 0 < self.stride <= _LONGEST):
+            raise ValueError(
+                f"window and stride must be above 0 and at most {_LONGEST:g} seconds, got {self.window:g} and "
+                f"{self.stride:g}."
+            )
         if self.stride > self.window:
             raise ValueError(
                 f"a stride of {self.stride:g} s leaves gaps between windows of {self.window:g} s; give at most that."
