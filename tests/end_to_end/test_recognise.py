@@ -196,7 +196,7 @@ def test_an_old_checkpoint(trained: Path, tmp_path: Path, capsys: pytest.Capture
     assert main(["recognise", str(path), str(tmp_path / "long.npy"), "--progress", "false"]) == 0
     out, err = capsys.readouterr()
     assert "people 1" not in out and "person 1" in out and "unknown" not in out
-    assert "windows of 1.0 s" in err and 'never says "unknown"' in err and f"bonegraph calibrate {path}" in err
+    assert "windows of 3.0 s" in err and 'never says "unknown"' in err and f"bonegraph calibrate {path}" in err
 
 
 @pytest.fixture(scope="module")

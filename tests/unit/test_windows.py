@@ -95,10 +95,11 @@ def test_whom_to_look_at() -> None:
     "meaning, window",
     [
         (replace(MEANING, clip_seconds=4.0), 4.0),
-        (MEANING, 2.0),
+        (MEANING, 3.0),
         (replace(MEANING, length=Length("all")), 3.0),
         (replace(MEANING, length=Length("replay", 300)), 10.0),
-        (replace(MEANING, length=Length("uniform", 8)), 1.0),
+        (replace(MEANING, length=Length("fragment", 80)), 4.0),
+        (replace(MEANING, length=Length("loop", 8)), 1.0),
     ],
 )
 def test_how_long_a_window_is(meaning: Meaning, window: float) -> None:

@@ -126,7 +126,7 @@ def recognise(
         found[recording.name] = asked.of_file(recording)
     else:
         found, refused = _of_folder(asked, several, annotated)
-    if recogniser.threshold is None and threshold is None:
+    if found and recogniser.threshold is None and threshold is None:
         print(
             f"note: it never says \"unknown\", because it is not calibrated: 'bonegraph calibrate {checkpoint}', or "
             "give --threshold.",

@@ -85,8 +85,8 @@ class Cutting:
 def cutting_for(meaning: Meaning, window: float | None = None, stride: float | None = None) -> Cutting:
     """Windows as long as the training clips, a new one every quarter of that.
 
-    Of a checkpoint that does not tell how long its training clips are, they are taken to be as long as its input, from
-    1 to 10 seconds, or 3 seconds where the input has any length.
+    Of a checkpoint that does not tell how long its training clips are, they are taken to be 3 seconds; where its input
+    shows a clip at its own speed instead of stretching it, they are taken to be as long as the input, up to 10 seconds.
 
     Args:
         meaning: of the checkpoint.
@@ -99,9 +99,9 @@ def cutting_for(meaning: Meaning, window: float | None = None, stride: float | N
     if window is None:
         window = meaning.clip_seconds
     if window is None:
+        at_speed = meaning.length.rule in ("replay", "loop", "fragment")
         shortest, longest = _GUESSED
-        every = meaning.length.rule == "all"
-        window = _USUAL if every else min(max(meaning.length.frames / meaning.fps, shortest), longest)
+        window = min(max(meaning.length.frames / meaning.fps, shortest), longest) if at_speed else _USUAL
     return Cutting(window, window / OVERLAP if stride is None else stride)
 
 
