@@ -319,8 +319,7 @@ def test_exports(name: str) -> None:
     """The network as one graph of operators; ONNX files are made from it."""
     config = small(CONFIGS[name])
     model, x = make(config), clips(config, 2, 8, hidden=0.0)[0].float()
-    # In a container: at the top, a buffer called "graph" would hide the graph of torch.fx.
-    program = torch.export.export(nn.Sequential(model), (x,))
+    program = torch.export.export(model, (x,))
     with torch.no_grad():
         expected = model(x)
         torch.testing.assert_close(program.module()(x), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))

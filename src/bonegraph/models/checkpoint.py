@@ -121,6 +121,9 @@ _OPTIONAL: dict[str, Callable[[Any], Any]] = {
 }
 """What older checkpoints do not have: field of `Meaning` -> from plain data."""
 
+RENAMED = {"graph": "adjacency"}
+"""Name of a tensor in older checkpoints -> its name today."""
+
 
 def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
     """Write a checkpoint under a temporary name, then rename it.
@@ -169,7 +172,7 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
             about = file.metadata() or {}
             if about.get("format") != FORMAT:
                 raise ValueError(f"its format is {about.get('format')!r}, but {FORMAT!r} is needed")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {RENAMED.get(name, name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         plain = {name: json.loads(about[name]) for name in about if name not in ("format", "model")}
         config = from_plain(config_type(about["model"]), plain["config"], "config")
         meaning = Meaning(

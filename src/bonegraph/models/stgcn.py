@@ -297,16 +297,16 @@ class STGCN(ActionModel):
         torch.Size([2, 60])
     """
 
-    graph: Tensor
+    adjacency: Tensor
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        self.register_buffer("graph", partitioned(config, skeleton, distances))
+        self.register_buffer("adjacency", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = {"joint": JointUnit, "factorised": FactorisedUnit}[config.unit]
-        self.units = chain(unit, config, self.graph.shape)
+        self.units = chain(unit, config, self.adjacency.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
@@ -316,7 +316,7 @@ class STGCN(ActionModel):
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, 0)
-        yield from run(self.units, self.config.strides, people.rows, people, self.graph)
+        yield from run(self.units, self.config.strides, people.rows, people, self.adjacency)
 
 
 class _Partitioned(Protocol):
