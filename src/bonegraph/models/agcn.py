@@ -137,7 +137,7 @@ def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v w"]) -> F
     frames = x.shape[2]
     weights = rearrange(graph, "r k v w -> r 1 (w k) v").expand(-1, frames, -1, -1)
     x = torch.bmm(weights.reshape(rows * frames, joints * subsets, joints), rearrange(x, "r c t v -> (r t) v c"))
-    return rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, k=subsets)  # a view of channels-last memory
+    return rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, t=frames, k=subsets)  # a view of channels-last memory
 
 
 class AdaptiveConvolution(nn.Module):

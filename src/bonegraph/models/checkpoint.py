@@ -125,16 +125,10 @@ RENAMED = {"graph": "adjacency"}
 """Name of a tensor in older checkpoints -> its name today."""
 
 
-def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
-    """Write a checkpoint under a temporary name, then rename it.
-
-    Raises:
-        OSError: the file cannot be written; nothing half-written stays.
-    """
-    path = Path(path)
+def described(model: ActionModel, meaning: Meaning) -> dict[str, str]:
+    """Everything but the weights, as JSON; the name of the model is plain text."""
     config: Any = model.config
     about = {
-        "format": FORMAT,
         "model": model_name(config),
         "config": json.dumps(to_plain(config)),
         "skeleton": json.dumps(meaning.skeleton.to_dict()),
@@ -149,8 +143,18 @@ def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> P
     for name in _OPTIONAL:
         if (value := getattr(meaning, name)) is not None:
             about[name] = json.dumps(to_plain(value))
+    return about
+
+
+def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
+    """Write a checkpoint under a temporary name, then rename it.
+
+    Raises:
+        OSError: the file cannot be written; nothing half-written stays.
+    """
+    path = Path(path)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_whole(path, save(weights, metadata=about))
+    write_whole(path, save(weights, metadata={"format": FORMAT, **described(model, meaning)}))
     return path
 
 
