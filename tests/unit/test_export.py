@@ -134,6 +134,21 @@ def test_other_numbers_are_not_written(tmp_path: Path) -> None:
     assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_does_not_run_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that onnxruntime refuses or cannot run come as its own exceptions."""
+
+    def broken(data: bytes) -> module.Run:
+        def run(positions: torch.Tensor, visible: torch.Tensor | None) -> torch.Tensor:
+            raise RuntimeError("operator 7\nat length")
+
+        return run
+
+    monkeypatch.setattr(module, "program_run", broken)
+    with pytest.raises(ValueError, match=r"^'a\.pt2' would not run: operator 7; not written\.$"):
+        export(network(FREE), MEANING, tmp_path / "a.pt2")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_that_torch_cannot_trace_is_named(tmp_path: Path) -> None:
     class Branches(_Seen):
         def forward(self, x: torch.Tensor, visible: torch.Tensor | None = None) -> torch.Tensor:

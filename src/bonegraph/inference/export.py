@@ -140,7 +140,10 @@ def export(
         data = program_bytes(program, told)
         run = program_run(data)
     say("comparing the numbers")
-    error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
+    try:
+        error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
+    except Exception as problem:  # those of onnxruntime have no common base
+        raise ValueError(f"'{path.name}' would not run: {_first(problem)}; not written.") from None
     if not error <= LIMIT:  # nor if it is no number
         raise ValueError(
             f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
@@ -182,13 +185,13 @@ def traced(model: ActionModel, *, mask: bool = True) -> ExportedProgram:
     people = fixed_people(model)
     positions, visible = _clip(model, 3, 16, people or 2)
     free = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC} | ({} if people else {4: Dim.DYNAMIC})
-    inputs, shapes, network = {"positions": positions}, {"positions": free}, _Unmasked(model)
+    inputs, shapes = {"positions": positions}, {"positions": free}
+    network = _Masked(model) if mask else _Unmasked(model)
     if mask:
-        network = _Masked(model)
         inputs["visible"] = visible
         shapes["visible"] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC} | ({} if people else {3: Dim.DYNAMIC})
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.export.export(network.eval(), (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export {_named(model)}: {_first(error)}") from None
@@ -212,7 +215,7 @@ def onnx_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
         ValueError: torch has no ONNX operators for it.
     """
     try:
-        with _quiet():
+        with quiet():
             made = torch.onnx.export(program, (), dynamo=True, output_names=["logits"], verbose=False)
             assert made is not None
             proto = made.model_proto
@@ -238,7 +241,7 @@ def onnx_run(data: bytes) -> Run:
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors
+    options.log_severity_level = 4  # errors come as exceptions
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def run(positions: Tensor, visible: Tensor | None) -> Tensor:
@@ -251,14 +254,14 @@ def onnx_run(data: bytes) -> Run:
 def program_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
     """A file of `torch.export.save`; what it tells is its extra file ``bonegraph.json``."""
     file = io.BytesIO()
-    with _quiet():
+    with quiet():
         torch.export.save(program, file, extra_files={"bonegraph.json": json.dumps(told)})
     return file.getvalue()
 
 
 def program_run(data: bytes) -> Run:
     """Run a file of `torch.export.save`."""
-    with _quiet():
+    with quiet():
         module = torch.export.load(io.BytesIO(data)).module()
 
     def run(positions: Tensor, visible: Tensor | None) -> Tensor:
@@ -313,7 +316,7 @@ def _clip(model: Any, count: int, frames: int, people: int) -> tuple[Tensor, Ten
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what torch, onnxscript and onnxruntime print and warn about themselves; errors come as exceptions."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
