@@ -56,9 +56,17 @@ def test_several_people_are_followed(videos: Path) -> None:
     found = film(Video(videos / "exercise.avi"), MediaPipePose(people=3), people=3).image  # three people, who stay
     assert found.num_people >= 2
     present = found.present.mean(axis=0)
-    assert np.sort(present)[-2:].min() > 0.7  # 78 and 99 % of the frames
+    assert np.sort(present)[-2:].min() > 0.8  # 99 and 95 % of the frames; the third is found from second 13 on
     places = np.array([found.positions[found.present[:, one], one, 0, 0].mean() for one in range(found.num_people)])
     assert np.abs(np.subtract.outer(places, places))[np.triu_indices(len(places), 1)].min() > 20
+
+
+@pytest.mark.parametrize(("name", "part"), [("clean_and_jerk.mp4", 0.95), ("skateboarding.mp4", 0.8)])
+def test_one_person_is_one_even_if_two_are_asked_for(videos: Path, name: str, part: float) -> None:
+    """He is found upside down for some frames, and twice in others; 100 and 93 % were seen."""
+    found = film(Video(videos / name, fps=10), MediaPipePose(people=2), people=2)
+    assert found.image.num_people == 1
+    assert found.detection_rate > part
 
 
 def test_recognise_a_video(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
