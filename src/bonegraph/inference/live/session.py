@@ -12,6 +12,9 @@ from bonegraph.pose.estimator import Person, PoseEstimator
 from bonegraph.read.frames import Frame
 from bonegraph.read.live import Found, Live, Lost, Shot
 
+STATUS = 5.0
+"""Seconds from one `Status` to the next."""
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -54,7 +57,6 @@ class Session:
         tell: hears every event.
         idle: called many times a second while no picture comes, such as to keep a window alive.
         seconds: watch no longer than this; None for as long as the source lasts.
-        status: seconds from one `Status` to the next.
 
     Attributes:
         pictures: in how many pictures people were looked for.
@@ -70,10 +72,9 @@ class Session:
         *,
         idle: Callable[[], None] = lambda: None,
         seconds: float | None = None,
-        status: float = 5.0,
     ) -> None:
         self._live, self._estimator, self._watcher = live, estimator, watcher
-        self._tell, self._idle, self._seconds, self._every = tell, idle, seconds, status
+        self._tell, self._idle, self._seconds = tell, idle, seconds
         self.pictures, self.time = 0, 0.0
         self._fps = 0.0
         self._shot: Shot | None = None
@@ -142,7 +143,7 @@ class Session:
         took = now - pace.start
         if pace.pictures:
             self._fps = pace.pictures / max(took, 1e-9)
-        if took < self._every:
+        if took < STATUS:
             return
         answers, seconds = self._watcher.scored
         answers, seconds = answers - pace.answers, seconds - pace.model

@@ -82,7 +82,7 @@ class Sliding:
         recogniser: one checkpoint or several.
         window: W, the frames that are looked at.
         stride: frames from one answer to the next.
-        first: frames after which somebody new gets an answer.
+        first: somebody new gets an answer once they were seen in so many frames.
         each: look at each person alone.
 
     Raises:
@@ -98,6 +98,7 @@ class Sliding:
         self._window, self._stride, self._first, self._each = window, stride, first, each
         self._rings: dict[int, _Ring] = {}
         self._answers: dict[int, Probabilities | None] = {}
+        self._known: set[int] = set()  # who had an answer
         self._frame = -1
 
     def step(
@@ -115,16 +116,18 @@ class Sliding:
                 self._rings[person] = _Ring(self._frame, self._window, *positions.shape[1:])
             self._rings[person].put(self._frame, positions[row], sure[row])
         if (self._frame + 1) % self._stride == 0:
-            self._answers = self._scored(self._subjects(), self._first)
+            self._answers = self._scored(self._subjects())
         return self._answers
 
     def end(self, person: int) -> Probabilities | None:
         """Forget a person; see `Stream.end`. `EVERYONE` forgets all."""
         subjects = {who: rings for who, rings in self._subjects().items() if who == person}
-        answer = self._scored(subjects, 1).get(person)
+        self._known.update(subjects)  # there is no time left to wait for more
+        answer = self._scored(subjects).get(person)
         for who in list(self._rings) if person == EVERYONE else [person]:
             self._rings.pop(who, None)
         self._answers.pop(person, None)
+        self._known.discard(person)
         return answer
 
     def _subjects(self) -> dict[int, list[_Ring]]:
@@ -133,12 +136,12 @@ class Sliding:
             return {person: [ring] for person, ring in self._rings.items()}
         return {EVERYONE: list(self._rings.values())} if self._rings else {}
 
-    def _scored(self, subjects: dict[int, list[_Ring]], least: int) -> dict[int, Probabilities | None]:
+    def _scored(self, subjects: dict[int, list[_Ring]]) -> dict[int, Probabilities | None]:
         answers: dict[int, Probabilities | None] = dict.fromkeys(subjects)
         clips = {}
         for who, rings in subjects.items():
             count = min(self._window, self._frame - min(ring.first for ring in rings) + 1)
-            clip = self._clip(rings, count) if count >= least else None
+            clip = self._clip(rings, count, _LEAST_SEEN * self._window if who in self._known else self._first)
             if clip is not None:
                 clips[who] = clip
         if clips:
@@ -146,14 +149,15 @@ class Sliding:
             if not np.isfinite(found).all():
                 raise ValueError("the checkpoint answers with NaN or infinity; its training failed, take another one.")
             answers.update(zip(clips, found, strict=True))
+            self._known.update(clips)
         return answers
 
-    def _clip(self, rings: list[_Ring], count: int) -> Sequence | None:
-        """The last frames of some people, of those who are seen most; None where hardly anything is seen."""
+    def _clip(self, rings: list[_Ring], count: int, least: float) -> Sequence | None:
+        """The last frames of some people, of those who are seen most; None where they are seen in too few."""
         every = [ring.last(self._frame, count) for ring in rings]
         positions, confidence, present = (np.stack(parts, axis=1) for parts in zip(*every, strict=True))
         visible = (confidence > 0) & present[..., None]
-        if np.count_nonzero(visible.any(axis=(1, 2))) < max(1.0, _LEAST_SEEN * self._window):
+        if np.count_nonzero(visible.any(axis=(1, 2))) < max(1.0, least):
             return None
         seen = visible.sum(axis=(0, 2))
         order = [int(row) for row in np.argsort(-seen, kind="stable") if seen[row]]
