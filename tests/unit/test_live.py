@@ -379,10 +379,10 @@ def size(thing: object) -> int:
 
 
 def test_memory_stays_bounded() -> None:
-    """Seven minutes at 10 frames a second, with a new pair of people every four seconds."""
+    """Five minutes at 10 frames a second, with a new pair of people every four seconds."""
     watcher = Watcher(recogniser(), Given(), every=2.0)
     sizes = []
-    for number in range(4400):
+    for number in range(3200):
         x = 60 + 200 * (number // 40 % 2)
         here = [person(x, number / 10), person(x + 90, number / 7)] if number % 40 < 28 else []
         watcher.see(number / 10, here, 640, 480)

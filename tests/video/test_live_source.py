@@ -79,22 +79,24 @@ def test_the_size_that_is_asked_for(film: Path) -> None:
     assert watched(Live(str(film), realtime=False, size=(48, 40)))[0].picture.shape == (40, 48, 3)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15], ids=["faster than real time", "slower than real time"])
+@pytest.mark.parametrize("delay", [0.0, 0.2], ids=["faster than real time", "slower than real time"])
 def test_a_stream_has_the_time_of_its_stamps(delay: float) -> None:
-    data = parts(encoded(GREY), 10)
+    """And however fast it comes, no picture is given before its time: most of them would be left out."""
+    data = parts(encoded(GREY[:30]), 10)
 
     def body() -> Iterator[bytes]:
         for part in data:
             yield part
-            time.sleep(delay * 2)
+            time.sleep(delay)
 
     with server(body) as url:
         live = Live(url, timeout=5)
         shots = watched(live)
-        assert live.decoded == 50 and len(shots) + live.dropped == 50
+        assert live.decoded == 30 and len(shots) + live.dropped == 30
     assert not live.is_file
     for shot in shots:
         assert shot.time == pytest.approx(shade(shot.picture) / FPS, abs=2e-3)
+        assert shot.arrived - shots[0].arrived >= (shot.time - shots[0].time) / 1.02 - 0.1
 
 
 def test_pictures_without_time_stamps_have_the_time_of_their_arrival() -> None:

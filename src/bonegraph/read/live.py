@@ -3,8 +3,10 @@
 One thread reads and decodes; between it and who looks at the pictures there is room for a single one. Who is slower
 than a live source gets the newest picture and never one from a queue, so that the delay stays that of one picture.
 
-Time is that of the time stamps, since a network delivers in bursts; where a format has none of its own (JPEG pictures
-one after the other, as many cameras send them) it is the time of arrival.
+Time is that of the time stamps, since a network delivers in bursts, and no picture is given before its time; where a
+format has no time stamps of its own (JPEG pictures one after the other, as many cameras send them) it is the time of
+arrival. Streams play a fiftieth faster than their time stamps say, so that what has piled up, at the start or after a
+break, is caught up with, and the clock of a camera may be slower or faster than ours.
 
 A source may be a stranger's: it is given neither files of this machine to read (playlists name other places) nor more
 memory than one large picture, and whatever it does, or does not do, is noticed within a timeout.
@@ -37,6 +39,8 @@ _NO_TIME_STAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
 _ROOM = 2.0  # seconds beyond the timeout after which a reader that noticed nothing itself is given up
 _TICK = 0.1
 _LONGEST_NAP = 60.0
+_FASTER = 1.02
+_AHEAD = 1.0  # seconds for which a stream is held back; time stamps that are further ahead leap
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,18 +269,19 @@ class Live:
         with self._open() as container:
             stream = container.streams.video[0]
             arrival = not self.is_file and bool(int(container.format.flags) & _NO_TIME_STAMPS)
-            start: float | None = None
+            start, opened = 0.0, 0.0
             for stamp, frame in timed(self._decoded(container), 1 / float(rate_of(stream))):
                 now = time.monotonic()
                 self._began = self._began or now
-                if start is None:
-                    start = now - self._began  # that of the first picture of all is 0
+                if not opened:
+                    opened, start = now, now - self._began  # that of the first picture of all is 0
                 at = now - self._began if arrival else start + stamp
                 self._latest = at = max(at, self._latest + 1e-3)
-                if self.is_file and not self._patient:
-                    ahead = self._began + at - now
-                    if ahead > 0 and self._stop.wait(min(ahead, _LONGEST_NAP)):
-                        return
+                ahead = opened + stamp / (1 if self.is_file else _FASTER) - now
+                if not self.is_file and ahead > _AHEAD:
+                    opened, ahead = opened - ahead, 0.0
+                if ahead > 0 and not (self._patient or arrival) and self._stop.wait(min(ahead, _LONGEST_NAP)):
+                    return
                 yield frame, at
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[Any]:
