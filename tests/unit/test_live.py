@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,8 +140,8 @@ def test_only_pictures_that_are_needed_are_wanted() -> None:
 # --- Sliding
 
 
-def fed(stream: Sliding, times: Iterable[int], *people: int) -> dict[int, object]:
-    found: dict[int, object] = {}
+def fed(stream: Sliding, times: Iterable[int], *people: int) -> dict[int, Any]:
+    found: dict[int, Any] = {}
     for time in times:
         every = [person(100 + 50 * who, time / 10) for who in people]
         positions = np.array([one.joints for one in every], np.float32).reshape(-1, 4, 2)
@@ -355,7 +356,7 @@ def test_what_does_not_fit_is_told_before_anything_begins() -> None:
         Watcher(recogniser(), Bust())
     for options in ({"every": 0.0}, {"threshold": 2.0}, {"smooth": 0}, {"top": 0}, {"window": -1.0}):
         with pytest.raises(ValueError, match=r"must be|must lie"):
-            Watcher(recogniser(), Given(), **options)  # type: ignore[arg-type]
+            Watcher(recogniser(), Given(), **options)
 
 
 def test_time_leaps() -> None:

@@ -158,6 +158,6 @@ def trained(path: Path, people: int = 1, steps: int = 60) -> Path:
         for _ in range(steps):
             loss = torch.nn.functional.cross_entropy(model(ready.positions, ready.visible), torch.from_numpy(labels))
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     return save_checkpoint(path, model.eval(), meaning)

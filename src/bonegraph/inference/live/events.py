@@ -76,7 +76,7 @@ class Status:
     """How fast it goes, over the last few seconds.
 
     Attributes:
-        time: now.
+        time: of the last picture.
         fps: pictures a second in which people were looked for.
         pose_ms: milliseconds to find the people of a picture; mean.
         model_ms: milliseconds of the networks for an answer for everybody; mean.
