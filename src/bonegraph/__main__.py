@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as stop:
-        print(f"\nbonegraph {name}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"\nbonegraph {name}: {str(stop) or 'stopped'}", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         return _complain(f"{name}: {_one_line(error)}")

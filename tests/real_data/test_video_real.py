@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 import torch
 
 from bonegraph.__main__ import main
+from bonegraph.datasets.known.kth import Kth
+from bonegraph.datasets.prepare import prepare
+from bonegraph.datasets.store import Store
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.stgcn import STGCN, best
 from bonegraph.pose.recording import film
@@ -69,6 +73,21 @@ def test_one_person_is_one_even_if_two_are_asked_for(videos: Path, name: str, pa
     assert found.detection_rate > part
 
 
+def test_kth_from_a_video(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "kth").mkdir()
+    shutil.copy(videos / "ta_chi.mp4", tmp_path / "kth" / "person01_boxing_d1_uncomp.avi")  # read by what is in it
+    prepare(Kth(), tmp_path / "kth", tmp_path / "store", workers=1, progress=False)
+    store = Store.open(tmp_path / "store")
+    assert "poses='mediapipe'" in store.card.made["settings"]
+    clip = store.sequence(store.find("person01_boxing_d1"))
+    assert (clip.skeleton.name, clip.fps, clip.num_people) == ("openpose25", 25.0, 1)
+    assert clip.num_frames == pytest.approx(10 * 25, abs=2) and clip.present.mean() > 0.9
+    number, there = clip.skeleton.index, clip.positions[clip.present]
+    assert (there[:, number("neck"), 1] < there[:, number("pelvis"), 1]).mean() > 0.99  # y is down
+    unseen = [name for joint, name in enumerate(clip.skeleton.joints) if not clip.visible[..., joint].any()]
+    assert unseen == ["left small toe", "right small toe"]
+
+
 def test_recognise_a_video(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -80,5 +99,7 @@ def test_recognise_a_video(videos: Path, tmp_path: Path, capsys: pytest.CaptureF
     arguments = [str(checkpoint), str(videos / "ta_chi.mp4"), "--annotated", str(seen), "--progress", "false"]
     assert main(["recognise", *arguments]) == 0
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 4 and "converted mediapipe33 -> ucla20" in err and "in m" in err
+    *segments, drawn = out.splitlines()  # ten seconds are longer than a window
+    assert segments and all(line.startswith("person 1") for line in segments) and drawn == f"drawn: {seen}"
+    assert "converted mediapipe33 -> ucla20" in err and "in m" in err
     assert sum(1 for _ in Video(seen)) == 100

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bonegraph.commands import call
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bonegraph.datasets.store import Store
     from bonegraph.inference.calibration import Measured
 
 
@@ -35,10 +40,13 @@ def calibrate(
     common answer, which holds for that alone.
 
     Examples:
-      bonegraph calibrate runs/nw-ucla
-      bonegraph calibrate runs/nw-ucla --unknown data/everyday
+      bonegraph calibrate runs/mine
+      bonegraph calibrate runs/mine --unknown data/everyday
       bonegraph calibrate runs/four-streams --keep 0.9
-      bonegraph calibrate weights/stgcn.safetensors --data data/ntu60 --split xsub-val
+      bonegraph calibrate weights/stgcn.safetensors --data data/mine --split xsub
+      bonegraph calibrate runs/nw-ucla --part test --allow_test true
+
+    Many published splits have no part 'val'. Clips of your own, of the same classes, serve as well (--data, --split).
 
     Args:
         run: a run folder, a folder of streams, a chain, or a checkpoint.
@@ -78,12 +86,18 @@ def calibrate(
     store = Store.open(data)
     for network in recogniser.networks:
         check_fits(with_names_of(network.meaning, store), store)
-    if part not in store.splits[split].parts if split in store.splits else False:
+    if split in store.splits and part not in store.splits[split].parts:
+        others = [name for name, parts in store.splits.items() if part in parts.parts]
         raise ValueError(
-            f"the split '{split}' of '{store.name}' has no part '{part}'; choose another --split (such as one of "
-            f"{', '.join(_with_part(store.splits, part)) or 'another store'}) or --part."
+            f"the split '{split}' of '{store.name}' has no part '{part}'; "
+            + (f"choose another --split ({', '.join(others)})." if others else "give other --data, or another --part.")
         )
     clips = store.part(split, part)
+    if settings.is_file() and (seen := _trained_on(read_settings(settings).split, store, clips)):
+        print(
+            f"note: {seen} of the {len(clips)} clips were trained on; networks are surer of those than of others.",
+            file=sys.stderr,
+        )
     measured = measure(
         recogniser,
         store,
@@ -101,9 +115,11 @@ def calibrate(
         print(line)
 
 
-def _with_part(splits: object, part: str) -> list[str]:
-    assert isinstance(splits, dict)
-    return [name for name, split in splits.items() if part in split.parts]
+def _trained_on(split: str, store: Store, clips: NDArray[np.int64]) -> int:
+    """How many of the clips the run has seen in training."""
+    if split not in store.splits or "train" not in store.splits[split].parts:
+        return 0
+    return len(set(store.part(split, "train").tolist()) & set(clips.tolist()))
 
 
 def _report(measured: Measured, files: list[Path]) -> list[str]:

@@ -98,10 +98,14 @@ def recognise(
         raise ValueError(f"the threshold must lie between 0 and 1, got {threshold:g}.")
     if fps is not None and not 0 < fps < float("inf"):
         raise ValueError(f"the frame rate must be above 0, got {fps:g}.")
+    if data is not None and fps is not None:
+        raise ValueError("--fps is for recordings; a store knows its frame rate.")
     several = None if recording is None or format is not None else recordings_in(recording)
     filmed = recording is not None and format is None and (several is not None or is_video(recording))
     if not filmed and (annotated is not None or resize is not None):
         raise ValueError(f"--{'annotated' if annotated is not None else 'resize'} is for videos; give one.")
+    if several is not None and not several:
+        raise ValueError(f"'{recording}' holds no recordings; give another folder, or a file.")
     if out is not None:
         check_answer_file(out)
         given = several if several is not None else [] if recording is None else [recording]
@@ -122,7 +126,7 @@ def recognise(
         found[recording.name] = asked.of_file(recording)
     else:
         found, refused = _of_folder(asked, several, annotated)
-    if recogniser.threshold is None and threshold is None:
+    if found and recogniser.threshold is None and threshold is None:
         print(
             f"note: it never says \"unknown\", because it is not calibrated: 'bonegraph calibrate {checkpoint}', or "
             "give --threshold.",

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from bonegraph.sequence import Sequence
 
+_MOST = 100
+"""So many times as many frames are made at most; a rate that asks for more is a mistake."""
 _SAME = 0.01
 """Rates that differ by less are one: 29.97 frames a second are 30."""
 
@@ -20,9 +22,16 @@ def at_rate(sequence: Sequence, fps: float) -> Sequence:
     Args:
         sequence: the recording.
         fps: the new rate, above 0.
+
+    Raises:
+        ValueError: it is more than 100 times the old one.
     """
     if abs(sequence.fps - fps) <= _SAME * fps:
         return sequence
+    if fps > _MOST * sequence.fps:
+        raise ValueError(
+            f"a recording of {sequence.fps:g} frames a second cannot be brought to {fps:g}; tell its true rate."
+        )
     count = max(1, round(sequence.num_frames * fps / sequence.fps))
     at = np.minimum(np.arange(count) * (sequence.fps / fps), sequence.num_frames - 1)
     before = np.floor(at).astype(np.int64)

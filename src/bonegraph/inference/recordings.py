@@ -35,8 +35,8 @@ def read_for(meaning: Meaning, path: str | Path, format: str | None = None) -> t
     """Read a recording for a checkpoint.
 
     ``.skeleton`` files of NTU RGB+D are cleaned as the public code does where the checkpoint was converted from its
-    weights, so that the answer is the one that this code would give. A table or an array that does not tell its skeleton
-    is taken to be on that of the checkpoint, if it has as many joints.
+    weights, so that the answer is the one that this code would give. A table or an array that does not tell its
+    skeleton is taken to be on that of the checkpoint, if it has as many joints.
 
     Args:
         meaning: of the checkpoint.

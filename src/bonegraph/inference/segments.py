@@ -162,8 +162,10 @@ def _peak(run: tuple[int, int, int], windows: Several[Window], answers: NDArray[
     start, stop, state = run
     if state >= answers.shape[1]:
         return 0.0
-    inside = [row for row, window in enumerate(windows) if start <= (window.start + window.stop) / 2 < stop]
-    inside = inside or [row for row, window in enumerate(windows) if window.start < stop and start < window.stop]
+    first, last = np.array([(window.start, window.stop) for window in windows]).T
+    inside = (start <= (first + last) / 2) & ((first + last) / 2 < stop)
+    if not inside.any():
+        inside = (first < stop) & (start < last)
     return float(answers[inside, state].max())
 
 

@@ -25,6 +25,7 @@ _LEAST_SEEN = 1 / 8
 """Somebody who is seen for a smaller share of a window is not looked at."""
 _LONGEST_GAP = 1 / 2
 """Somebody who is away for at most this share of a window has not left."""
+_LONGEST = 86400.0
 _GUESSED = (1.0, 10.0)
 _USUAL = 3.0
 
@@ -58,15 +59,18 @@ class Cutting:
         stride: seconds from the start of a window to that of the next.
 
     Raises:
-        ValueError: one of them is not above 0, or there would be gaps between windows.
+        ValueError: one of them is not above 0, or too long, or there would be gaps between windows.
     """
 
     window: float
     stride: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.window < float("inf") and 0 < self.stride < float("inf")):
-            raise ValueError(f"window and stride must be above 0 seconds, got {self.window:g} and {self.stride:g}.")
+        if not (0 < self.window <= _LONGEST and 0 < self.stride <= _LONGEST):
+            raise ValueError(
+                f"window and stride must be above 0 and at most {_LONGEST:g} seconds, got {self.window:g} and "
+                f"{self.stride:g}."
+            )
         if self.stride > self.window:
             raise ValueError(
                 f"a stride of {self.stride:g} s leaves gaps between windows of {self.window:g} s; give at most that."
@@ -81,8 +85,8 @@ class Cutting:
 def cutting_for(meaning: Meaning, window: float | None = None, stride: float | None = None) -> Cutting:
     """Windows as long as the training clips, a new one every quarter of that.
 
-    Of a checkpoint that does not tell how long its training clips are, they are taken to be as long as its input, from
-    1 to 10 seconds, or 3 seconds where the input has any length.
+    Of a checkpoint that does not tell how long its training clips are, they are taken to be 3 seconds; where its input
+    shows a clip at its own speed instead of stretching it, they are taken to be as long as the input, up to 10 seconds.
 
     Args:
         meaning: of the checkpoint.
@@ -95,9 +99,9 @@ def cutting_for(meaning: Meaning, window: float | None = None, stride: float | N
     if window is None:
         window = meaning.clip_seconds
     if window is None:
+        at_speed = meaning.length.rule in ("replay", "loop", "fragment")
         shortest, longest = _GUESSED
-        every = meaning.length.rule == "all"
-        window = _USUAL if every else min(max(meaning.length.frames / meaning.fps, shortest), longest)
+        window = min(max(meaning.length.frames / meaning.fps, shortest), longest) if at_speed else _USUAL
     return Cutting(window, window / OVERLAP if stride is None else stride)
 
 

@@ -8,6 +8,7 @@ refused before mediapipe would fetch them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -131,6 +132,16 @@ class MediaPipePose:
             for flat, deep in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True)
         ]
         return without_doubles(every)
+
+
+@functools.lru_cache(maxsize=2)
+def mediapipe_for(people: int) -> MediaPipePose:
+    """The estimator for so many people, one for each process that reads.
+
+    Raises:
+        ValueError: as `MediaPipePose`.
+    """
+    return MediaPipePose(people)
 
 
 def without_doubles(people: Sequence[Person]) -> list[Person]:
