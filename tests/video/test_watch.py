@@ -242,6 +242,27 @@ def test_one_clear_line(
     assert message in err and "Traceback" not in err
 
 
+def test_without_a_picture_an_older_film_stays(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = tmp_path / "seen.mp4"
+    seen.write_text("an older film")
+    told = watch(capsys, checkpoint, "http://127.0.0.1:1/", "--record", seen, code=2)
+    assert [line["event"] for line in told] == ["start", "stop"]
+    assert seen.read_text() == "an older film" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_people_together(tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where two people were in the training clips there is one answer for both, unless each is asked for."""
+    pairs = trained(tmp_path / "pairs.safetensors", people=2, steps=1)
+    options = ("--people", 2, "--realtime", "false", "--seconds", 2, "--threshold", 0)
+    told = watch(capsys, pairs, film, *options)
+    answers = [line for line in told if "event" not in line]
+    assert answers and all(line["person"] is None and line["people"] == [1, 2] for line in answers)
+    told = watch(capsys, pairs, film, *options, "--each", "true")
+    assert {line["person"] for line in told if "event" not in line} == {1, 2}
+
+
 def test_the_film_is_not_written_over(checkpoint: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = film.read_bytes()
     watch(capsys, checkpoint, film, "--record", film, code=2)
