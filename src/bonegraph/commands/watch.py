@@ -88,6 +88,7 @@ def watch(
 
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be above 0, got {seconds:g}.")
+    shown = Display("bonegraph watch") if display else None  # before PyAV is imported, see there
     recorder = None if record is None else Recorder(record)
     if record is not None and Path(source).exists() and Path(source).resolve() == record.resolve():
         raise ValueError(f"'{record}' is the source itself; record into another file.")
@@ -112,7 +113,6 @@ def watch(
             "give --threshold.",
             file=sys.stderr,
         )
-    shown = Display(f"bonegraph: {live.name}") if display else None
     say = _words() if text else _json
     started = {
         "source": live.name,
@@ -212,9 +212,9 @@ def _words() -> Callable[[Event | dict[str, Any]], None]:
         if isinstance(event, events.Answer):
             if before.get(event.person) != event.action:
                 before[event.person] = event.action
-                line = f"{_who(event.person)}: {event.action} ({event.probability:.0%}), since {_clock(event.since)}"
+                line = f"{_who(event.person)}: {event.action} ({event.probability:.0%}), since {_clock(event.since).strip()}"
         elif isinstance(event, events.End):
-            line = f"{_who(event.person)}: {event.action} ended at {_clock(event.end)}"
+            line = f"{_who(event.person)}: {event.action} ended at {_clock(event.end).strip()}"
         elif isinstance(event, events.Leave):
             before.pop(event.person, None)
             line = f"{_who(event.person)} left"

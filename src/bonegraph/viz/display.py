@@ -16,6 +16,9 @@ _PROBE_SECONDS = 30
 class Display:
     """A window.
 
+    It has to be made before PyAV is imported: both bring libraries of X11 along, and OpenCV waits for ever in those of
+    PyAV.
+
     Args:
         title: of the window.
 
@@ -34,7 +37,7 @@ class Display:
             raise ValueError("there is no display to open a window on; leave --display out, or use --record seen.mp4.")
         self._cv2: Any = cv2
         self._title = title
-        self._cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        self._cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._sized = False
 
     def show(self, picture: NDArray[np.uint8]) -> None:
