@@ -212,7 +212,8 @@ def _words() -> Callable[[Event | dict[str, Any]], None]:
         if isinstance(event, events.Answer):
             if before.get(event.person) != event.action:
                 before[event.person] = event.action
-                line = f"{_who(event.person)}: {event.action} ({event.probability:.0%}), since {_clock(event.since).strip()}"
+                since = _clock(event.since).strip()
+                line = f"{_who(event.person)}: {event.action} ({event.probability:.0%}), since {since}"
         elif isinstance(event, events.End):
             line = f"{_who(event.person)}: {event.action} ended at {_clock(event.end).strip()}"
         elif isinstance(event, events.Leave):
