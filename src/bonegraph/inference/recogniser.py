@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bonegraph.inference.scoring import probabilities
+from bonegraph.inference.scoring import logits
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint
-from bonegraph.sample import Batch
+from bonegraph.sample import Batch, join
 from bonegraph.scores.streams import chain_runs, stream_runs
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton, conversion
@@ -77,23 +78,57 @@ class Recogniser:
         """Every action with its probability, the most probable first.
 
         Raises:
-            ValueError: as `probabilities`.
+            ValueError: as `fitting`.
         """
-        every = [self.probabilities(sequence), *(other.probabilities(sequence) for other in self.others)]
-        answers = torch.stack(every).mean(dim=0)
+        answers = self.scores([self.fitting(sequence)])[0]
         order = answers.argsort(descending=True, stable=True)
         return [Answer(self.meaning.classes[int(index)], float(answers[index])) for index in order]
 
-    def probabilities(self, sequence: Sequence) -> Tensor:
-        """(classes,) of this checkpoint alone.
+    @property
+    def networks(self) -> tuple[Recogniser, ...]:
+        """Those that answer together, this one first."""
+        return (self, *self.others)
 
-        Raises:
-            ValueError: as `fitting`.
+    @property
+    def threshold(self) -> float | None:
+        """An answer whose highest probability is below it is "unknown"; None where that was never calibrated.
+
+        It holds for the networks that it was chosen for, when they answer together, and for no other set of them.
         """
-        sequence = self.fitting(sequence)
-        clips = [self.batch(sequence, test_clip) for test_clip in range(self.meaning.length.test_clips)]
-        with torch.inference_mode():
-            return torch.stack([probabilities(self.model, self.meaning, clip)[0] for clip in clips]).mean(dim=0)
+        found = {network.meaning.calibration for network in self.networks}
+        known = [one for one in found if one is not None and one.networks == len(self.networks)]
+        thresholds = {one.threshold for one in known}
+        return thresholds.pop() if len(known) == len(found) and len(thresholds) == 1 else None
+
+    def scores(self, clips: Several[Sequence]) -> Tensor:
+        """Probabilities of clips at once, (N, classes): calibrated, and the mean over all networks.
+
+        They are those of each clip alone; clips that have the same shape once their frames are chosen go through the
+        networks together. Memory grows with N, so that many clips are better given some at a time.
+
+        Args:
+            clips: each one as `fitting` returns it, of any number of frames and people.
+        """
+        every = [network.probabilities(clips) for network in self.networks]
+        return torch.stack(every).mean(dim=0)
+
+    def probabilities(self, clips: Several[Sequence]) -> Tensor:
+        """Calibrated probabilities of this checkpoint alone, (N, classes); see `scores`."""
+        return (self.logits(clips) / self.meaning.temperature).softmax(dim=2).mean(dim=1)
+
+    def logits(self, clips: Several[Sequence]) -> Tensor:
+        """Logits of this checkpoint alone for every test clip, (N, test clips, classes); see `scores`."""
+        offsets = self.meaning.length.test_clips
+        found = torch.zeros(len(clips), offsets, len(self.meaning.classes))
+        for offset in range(offsets):
+            fetched = [self.batch(clip, offset) for clip in clips]
+            shapes = [(one.positions.shape, one.confidence is None) for one in fetched]
+            with torch.inference_mode():
+                for shape in dict.fromkeys(shapes):
+                    rows = [row for row, other in enumerate(shapes) if other == shape]
+                    together = logits(self.model, self.meaning, join([fetched[row] for row in rows]))
+                    found[rows, offset] = together.cpu()
+        return found
 
     @property
     def coordinates(self) -> int:

@@ -1,7 +1,8 @@
 """Checkpoints: one file is enough to recognise, and loading it never executes code.
 
 A checkpoint is a safetensors file. Its metadata holds, as JSON, everything but the weights: model and configuration,
-skeleton, class names, transforms and length rule, frame rate and unit, and how it was made.
+skeleton, class names, transforms and length rule, frame rate and unit, and how it was made; and, where they are known,
+how long the training clips are and what makes the probabilities honest (`Calibration`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,41 @@ FORMAT = "bonegraph checkpoint 1"
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What turns the scores of a network into probabilities that can be trusted, and into "unknown".
+
+    Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017: the logits are divided by a temperature before
+    the softmax, which leaves their order as it is.
+
+    Args:
+        temperature: above 0; 1 changes nothing.
+        threshold: in [0, 1]; an answer whose highest probability is below it is "unknown".
+        networks: how many networks answered together when the threshold was chosen; it holds for that answer alone.
+        clips: how many clips it was made on.
+        data: the store, split and part of these clips, for people.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    temperature: float
+    threshold: float
+    networks: int = 1
+    clips: int = 0
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"the temperature of a calibration must be above 0, got {self.temperature}.")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"the threshold of a calibration must lie between 0 and 1, got {self.threshold}.")
+        if self.networks < 1 or self.clips < 0:
+            raise ValueError(
+                f"a calibration needs at least 1 network and 0 clips, got {self.networks} and {self.clips}."
+            )
+
+
+@dataclass(frozen=True)
 class Meaning:
     """What the numbers that go in and come out of a model mean.
 
@@ -42,6 +78,8 @@ class Meaning:
         fps: frame rate of the training clips.
         unit: unit of the training clips.
         made: how the checkpoint was made (recipe, data, split, seed, epoch), for people.
+        clip_seconds: how long the training clips are, their median; None where that is not known.
+        calibration: of the probabilities; None where there is none.
     """
 
     skeleton: Skeleton
@@ -52,12 +90,21 @@ class Meaning:
     fps: float
     unit: str
     made: dict[str, str] = field(default_factory=dict)
+    clip_seconds: float | None = None
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"the frame rate must be above 0, got {self.fps}.")
+        if self.clip_seconds is not None and not (math.isfinite(self.clip_seconds) and self.clip_seconds > 0):
+            raise ValueError(f"the length of the training clips must be above 0 seconds, got {self.clip_seconds}.")
         if self.people < 0:
             raise ValueError(f"people must be at least 0, got {self.people}.")
+
+    @property
+    def temperature(self) -> float:
+        """By which logits are divided; 1 where nothing is calibrated."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
 
 
 def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
@@ -81,6 +128,10 @@ def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> P
         "unit": json.dumps(meaning.unit),
         "made": json.dumps(meaning.made),
     }
+    if meaning.clip_seconds is not None:
+        about["clip_seconds"] = json.dumps(meaning.clip_seconds)
+    if meaning.calibration is not None:
+        about["calibration"] = json.dumps(to_plain(meaning.calibration))
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     write_whole(path, save(weights, metadata=about))
     return path
@@ -116,6 +167,10 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
             fps=float(plain["fps"]),
             unit=str(plain["unit"]),
             made=dict(plain["made"]),
+            clip_seconds=float(plain["clip_seconds"]) if "clip_seconds" in plain else None,
+            calibration=(
+                from_plain(Calibration, plain["calibration"], "calibration") if "calibration" in plain else None
+            ),
         )
         # The real graph lies among the weights; any distances make one of the right shape.
         distances = np.arange(meaning.skeleton.num_joints, dtype=np.float64)
