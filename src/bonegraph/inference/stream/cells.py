@@ -1,7 +1,7 @@
 """Units of a network that take time in blocks: each keeps the frames that its temporal part will see again.
 
-A cell is a pure function of F frames and its memory; it gives F / stride frames, those that the new frames complete, and
-its new memory. Before the first frame of a person lies zero, as the padding of a clip is. Nothing in a cell counts
+A cell is a pure function of F frames and its memory; it gives F / stride frames, those that the new frames complete,
+and its new memory. Before the first frame of a person lies zero, as the padding of a clip is. Nothing in a cell counts
 frames, so that people who began at different times are rows of one batch.
 
 Axes: R people as rows, F frames of a block, V joints, C channels, Γ frames of a kernel.
@@ -49,7 +49,6 @@ class Cell(Protocol):
             counts: 1 for frames that count, 0 for others; None if all do.
         """
         ...
-
 
 
 class Timing:
@@ -109,7 +108,7 @@ def linear(x: Float[Tensor, "rfv c"], matrix: Matrix) -> Float[Tensor, "rfv d"]:
 def add_shortcut(
     out: Float[Tensor, "rfv c"], weight: Float[Tensor, "c d"], bias: Float[Tensor, " d"], x: Block | None, way: Shortcut
 ) -> Float[Tensor, "rfv d"]:
-    """out @ weight + bias + the residual connection of x."""
+    """A layer and a residual connection: out @ weight + bias + shortcut of x."""
     if way is None or x is None:
         return torch.addmm(bias, out, weight)
     if isinstance(way, Matrix):
@@ -197,7 +196,6 @@ class GraphCell:
         return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
 
 
-
 class JointCell:
     """A convolution over time, then over the graph, with a residual connection and ReLU: ST-GCN's text, and its TCN.
 
@@ -250,7 +248,6 @@ class JointCell:
         return out.relu_().view(rows, count, joints, -1), (known[:, frames:],)
 
 
-
 class BranchCell:
     """The unit of ST-GCN++: a graph convolution with a residual, then branches that see time at different scales.
 
@@ -292,7 +289,7 @@ class BranchCell:
         weights = [branch.weight for branch in branches]
         empty = reduce.weight.new_zeros(0, 0)
         self.dilated = Matrix(
-            torch.block_diag(*weights) if weights else empty,
+            torch.block_diag(*weights) if weights else empty,  # type: ignore[no-untyped-call]
             torch.cat([branch.bias for branch in branches]) if weights else empty[0:0].flatten(),
         )
         kernel = len(weights[0]) // widths[0] if weights else 1
@@ -354,4 +351,3 @@ class BranchCell:
         if self.shortcut is not None:
             residual = residual[:, frames:]
         return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
-
