@@ -163,7 +163,8 @@ def test_people_who_began_at_other_times_share_a_batch(
         # The second person joins when the first is `late` blocks old.
         (x, visible), (other, shown) = clips
         x, visible, other, shown = x[:1], visible[:1], other[:1], shown[:1]
-        length = 40 * network.stride
+        most = network.lead + max(first, second) + network.latency
+        length = (late + -(-most // network.stride) + 1) * network.stride
         state = network.start(1)
         features: list[list[Tensor]] = [[], []]
         counts: list[list[Tensor]] = [[], []]

@@ -142,14 +142,15 @@ class ExactStream:
         found = []
         rest = -(-(len(one.waiting.exists) + self.latency) // self.block) * self.block + self.transforms.ahead
         more = rest - len(one.waiting.exists)
-        again = one.waiting.cut(-1)._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
+        last = nothing(1, self.network.joints, self.coordinates, exists=False).then(one.waiting).cut(-1)
+        again = last._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
         for _ in range(more):
             one.waiting = one.waiting.then(again)
         while len(one.waiting.exists) > self.transforms.ahead:
             found += self._advance([one], ended=True)
         features, counts = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
-        last = int(counts.any(dim=0).nonzero().max()) + 1 if counts.any() else 0  # behind it lies only padding
-        one.pool = one.pool.add(features[:, :last], counts[:, :last])
+        end = int(counts.any(dim=0).nonzero().max()) + 1 if counts.any() else 0  # behind it lies only padding
+        one.pool = one.pool.add(features[:, :end], counts[:, :end])
         self._answer([one])
         return one.answer
 
