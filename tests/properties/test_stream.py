@@ -1,11 +1,14 @@
 """Streams of people answer as the recogniser does for the recording of each person."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.stream import ExactStream, Stream, WindowStream, open_stream
@@ -156,9 +159,8 @@ def middle(clip: Sequence, frame: int) -> np.ndarray[Any, Any]:
     """The origin joint, or the mean of those that are seen without it."""
     seen = clip.visible[frame, 0]
     places = clip.positions[frame, 0]
-    if seen[BODY.origin]:
-        return places[BODY.origin]
-    return places[seen].mean(axis=0) if seen.any() else np.zeros(3, np.float32)
+    where = places[BODY.origin : BODY.origin + 1] if seen[BODY.origin] else places[seen]
+    return np.asarray(where.mean(axis=0)) if seen.any() else np.zeros(3, np.float32)
 
 
 def test_people_who_come_and_go_do_not_disturb_each_other() -> None:
@@ -239,13 +241,7 @@ def test_a_window_slides() -> None:
     for frame in range(7, 30):
         last = frame - (frame - 7) % 3
         cut = slice(last - 7, last + 1)
-        part = replace(
-            clip,
-            positions=clip.positions[cut],
-            present=clip.present[cut],
-            confidence=confidences(clip)[cut],
-        )
-        same(answers[frame], asked(one, part)[0])
+        same(answers[frame], asked(one, part_of(clip, cut))[0])
 
 
 def test_a_window_answers_earlier_if_it_may() -> None:
@@ -337,10 +333,105 @@ def test_a_frame_that_cannot_be_used_changes_nothing(message: str, kind: Any) ->
 def test_numbers_of_an_exact_stream(numbers: dict[str, int]) -> None:
     one = recogniser()
     with pytest.raises(ValueError, match="multiple of the stride 2"):
-        ExactStream(one.model, one.meaning, **numbers)  # type: ignore[arg-type]
+        ExactStream(one.model, one.meaning, **numbers)
 
 
 @pytest.mark.parametrize("numbers", [{"window": 0}, {"stride": 0}, {"first": 0}, {"window": 5, "first": 6}])
 def test_numbers_of_a_window(numbers: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
         WindowStream(recogniser(), **numbers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["exact", "whole", "motion", "window"])
+def test_a_restored_stream_goes_on_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+    one = recogniser(Transforms(centre="first", stream="joint-motion" if kind == "motion" else "joint"))
+
+    def new() -> Stream:
+        if kind == "window":
+            return WindowStream(one, window=7, stride=2)
+        return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6)
+
+    clip = recording(20, 4)
+    expected = feed(new(), clip)
+    for cut in (1, 2, 3, 9):
+        stream, file = new(), tmp_path / f"{cut}.safetensors"
+        feed(stream, part_of(clip, slice(0, cut)))
+        stream.save(file)
+        restored = new()
+        restored.restore(file)
+        assert restored.people == (7,)
+        for ours, theirs in zip(feed(restored, part_of(clip, slice(cut, None))), expected[cut:], strict=True):
+            assert (ours is None) == (theirs is None)
+            assert ours is None or np.array_equal(ours, theirs)
+
+
+def part_of(clip: Sequence, which: slice) -> Sequence:
+    return replace(
+        clip, positions=clip.positions[which], present=clip.present[which], confidence=confidences(clip)[which]
+    )
+
+
+@pytest.mark.parametrize("kind", ["exact", "window"])
+def test_a_state_of_another_stream_is_refused(kind: Any, tmp_path: Path) -> None:
+    one, other = recogniser(), recogniser(config=replace(CONFIG, temporal_kernel=5))
+    stream = open_stream(one, kind, window=8)[0]
+    feed(stream, recording(5))
+    file = tmp_path / "state.safetensors"
+    stream.save(file)
+    for different in (
+        open_stream(other, kind, window=8)[0],
+        open_stream(one, kind, window=12)[0],
+        open_stream(one, "exact" if kind == "window" else "window", window=8)[0],
+    ):
+        with pytest.raises(
+            ValueError, match=r"^cannot use '.*': it was made with another '(weights|settings|stream)'\.$"
+        ):
+            different.restore(file)
+        assert different.people == ()
+    with pytest.raises(FileNotFoundError):
+        stream.restore(tmp_path / "none")
+
+
+@pytest.mark.parametrize("kind", ["exact", "window"])
+def test_a_damaged_state_is_one_line(kind: Any, tmp_path: Path) -> None:
+    one = recogniser()
+    stream = open_stream(one, kind, window=8)[0]
+    feed(stream, recording(9))
+    file = tmp_path / "state.safetensors"
+    stream.save(file)
+    whole = file.read_bytes()
+    random = np.random.default_rng(0)
+    for attempt in range(60):
+        data = bytearray(whole)
+        if attempt % 3 == 0:
+            del data[int(random.integers(len(data))) :]
+        else:
+            for _ in range(3):
+                data[int(random.integers(2000 if attempt % 3 == 1 else len(data)))] = int(random.integers(256))
+        file.write_bytes(data)
+        fresh = open_stream(one, kind, window=8)[0]
+        try:
+            fresh.restore(file)
+        except ValueError as error:
+            assert "\n" not in str(error)
+            assert fresh.people == ()
+
+
+def test_a_state_with_other_shapes_is_refused(tmp_path: Path) -> None:
+    one = recogniser()
+    stream = ExactStream(one.model, one.meaning)
+    feed(stream, recording(9))
+    file = tmp_path / "state.safetensors"
+    stream.save(file)
+    with safe_open(file, framework="pt") as opened:
+        about = opened.metadata()
+    tensors = load_file(file)
+    for name in ("0.state.0", "0.values", "0.waiting.positions", "0.answer", "0.anchor.visible"):
+        for bad in (tensors[name][..., :-1], tensors[name].double().int(), None):
+            changed = {**tensors, name: bad}
+            save_file({key: value.contiguous() for key, value in changed.items() if value is not None}, file, about)
+            if bad is None and name == "0.answer":
+                continue  # there may be none
+            with pytest.raises(ValueError, match=f"^cannot use '.*': '{name[2:]}' is .*"):
+                stream.restore(file)
+            assert stream.people == (7,)

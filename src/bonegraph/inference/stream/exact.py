@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bonegraph.inference.stream.causal import CausalTransforms, Frames, first_seen, nothing
+from bonegraph.inference.stream.keeping import (
+    Kept,
+    fingerprint,
+    frame_tensors,
+    frames_of,
+    read_people,
+    tensor_of,
+    write_people,
+)
 from bonegraph.inference.stream.network import FrameNetwork, State
 from bonegraph.inference.stream.people import Answers, Probabilities, check_frame, frame_of
 from bonegraph.inference.stream.pooling import Pool
@@ -153,6 +163,65 @@ class ExactStream:
         one.pool = one.pool.add(features[:, :end], counts[:, :end])
         self._answer([one])
         return one.answer
+
+    def save(self, path: str | Path) -> None:
+        """Keep all that the stream knows in a file (safetensors).
+
+        Raises:
+            OSError: it cannot be written; what was there before stays.
+        """
+        people = {}
+        for person, one in self._people.items():
+            tensors = {f"state.{number}": value for number, value in enumerate(one.state.tensors())}
+            tensors |= {"values": one.pool.values, "counts": one.pool.counts}
+            tensors |= {**frame_tensors("waiting", one.waiting), **frame_tensors("anchor", one.anchor)}
+            if one.answer is not None:
+                tensors["answer"] = torch.from_numpy(one.answer)
+            people[person] = Kept({"absent": one.absent}, tensors)
+        write_people(Path(path), self._about(), people)
+
+    def restore(self, path: str | Path) -> None:
+        """Go on where a stream with the same checkpoint and settings was; the answers are equal to the last bit.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or of another stream; this one is left as it was.
+        """
+        people = read_people(Path(path), self._about())
+        try:
+            self._people = {person: self._restored(kept) for person, kept in people.items()}
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"cannot use '{path}': {str(error).strip()}.") from None
+
+    def _about(self) -> dict[str, str]:
+        settings = (self.window, self.block, self.transforms.heights)
+        return {
+            "stream": "exact",
+            "settings": repr(settings),
+            "transforms": repr(self.meaning.transforms),
+            "weights": fingerprint([self.model]),
+        }
+
+    def _restored(self, kept: Kept) -> _Person:
+        new = self._begin()
+        like = new.state.tensors()
+        state = [tensor_of(f"state.{number}", kept.tensors, value) for number, value in enumerate(like)]
+        most = self.window or 1
+        values = tensor_of("values", kept.tensors, new.pool.values, free=most)
+        counts = tensor_of("counts", kept.tensors, new.pool.counts, free=most)
+        if len(values) != len(counts) or (not self.window and len(values) != 1):
+            raise ValueError("'values' and 'counts' do not fit each other")
+        answer = None
+        if "answer" in kept.tensors:
+            answer = tensor_of("answer", kept.tensors, torch.zeros(len(self.meaning.classes))).numpy()
+        return _Person(
+            waiting=frames_of("waiting", kept.tensors, new.waiting, self.block + self.transforms.ahead),
+            anchor=frames_of("anchor", kept.tensors, new.anchor, 1),
+            state=new.state.like(state),
+            pool=new.pool._replace(values=values, counts=counts),
+            answer=answer,
+            absent=kept.numbers["absent"],
+        )
 
     def _begin(self) -> _Person:
         rows, width = self.transforms.people, self.network.head.weight[:, 0]

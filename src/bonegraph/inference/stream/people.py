@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +60,23 @@ class Stream(Protocol):
 
         Raises:
             KeyError: nobody with this id is followed.
+        """
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Keep all that the stream knows in a file.
+
+        Raises:
+            OSError: it cannot be written; what was there before stays.
+        """
+        ...
+
+    def restore(self, path: str | Path) -> None:
+        """Go on where a stream with the same checkpoint and settings was.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or of another stream; this one is left as it was.
         """
         ...
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.stream.causal import Frames, nothing
+from bonegraph.inference.stream.keeping import (
+    Kept,
+    fingerprint,
+    frame_tensors,
+    frames_of,
+    read_people,
+    tensor_of,
+    write_people,
+)
 from bonegraph.inference.stream.people import Answers, Probabilities, check_frame, frame_of
 from bonegraph.sequence import Sequence
 
@@ -111,6 +122,50 @@ class WindowStream:
         one = self._people.pop(person)
         self._answer([one])
         return one.answer
+
+    def save(self, path: str | Path) -> None:
+        """Keep all that the stream knows in a file (safetensors).
+
+        Raises:
+            OSError: it cannot be written; what was there before stays.
+        """
+        people = {}
+        for person, one in self._people.items():
+            tensors = frame_tensors("frames", one.frames)
+            if one.answer is not None:
+                tensors["answer"] = torch.from_numpy(one.answer)
+            people[person] = Kept({"absent": one.absent, "due": one.due}, tensors)
+        write_people(Path(path), self._about(), people)
+
+    def restore(self, path: str | Path) -> None:
+        """Go on where a stream with the same checkpoints and settings was.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or of another stream; this one is left as it was.
+        """
+        people = read_people(Path(path), self._about())
+        try:
+            self._people = {person: self._restored(kept) for person, kept in people.items()}
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"cannot use '{path}': {str(error).strip()}.") from None
+
+    def _about(self) -> dict[str, str]:
+        networks = self.recogniser.networks
+        return {
+            "stream": "window",
+            "settings": repr((self.window, self.stride)),
+            "transforms": repr([network.meaning.transforms for network in networks]),
+            "weights": fingerprint(network.model for network in networks),
+        }
+
+    def _restored(self, kept: Kept) -> _Person:
+        like = nothing(0, self.joints, self.coordinates, exists=True)
+        answer = None
+        if "answer" in kept.tensors:
+            answer = tensor_of("answer", kept.tensors, torch.zeros(len(self.meaning.classes))).numpy()
+        frames = frames_of("frames", kept.tensors, like, self.window)
+        return _Person(frames, kept.numbers["due"], answer, kept.numbers["absent"])
 
     def _answer(self, people: list[_Person]) -> None:
         for one in people:
