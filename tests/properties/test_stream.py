@@ -333,13 +333,13 @@ def test_a_frame_that_cannot_be_used_changes_nothing(message: str, kind: Any) ->
 def test_numbers_of_an_exact_stream(numbers: dict[str, int]) -> None:
     one = recogniser()
     with pytest.raises(ValueError, match="multiple of the stride 2"):
-        ExactStream(one.model, one.meaning, **numbers)
+        ExactStream(one.model, one.meaning, **{"window": 8, "block": 0, **numbers})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("numbers", [{"window": 0}, {"stride": 0}, {"first": 0}, {"window": 5, "first": 6}])
 def test_numbers_of_a_window(numbers: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
-        WindowStream(recogniser(), **numbers)  # type: ignore[arg-type]
+        WindowStream(recogniser(), **numbers)
 
 
 @pytest.mark.parametrize("kind", ["exact", "whole", "motion", "window"])

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from bonegraph.inference.stream.folding import Affine, Matrix
 
 Block = Float[Tensor, "r f v c"]
-Memory = tuple[Block, ...]
+Ring = Float[Tensor, "r v h c"]
+"""The last frames of every joint side by side, so that those under a kernel are one row of a matrix."""
+Memory = tuple[Tensor, ...]
 Shortcut = Matrix | Literal["identity"] | None
 """The residual connection of a unit."""
 
@@ -83,12 +84,16 @@ def flat(x: Block) -> Float[Tensor, "rfv c"]:
     return x.reshape(-1, x.shape[3])
 
 
-def windows(known: Block, kernel: int, stride: int, count: int) -> Float[Tensor, "rfv kc"]:
+def follow(kept: Ring, new: Block) -> Ring:
+    """Frames that were kept, then new ones, side by side for every joint."""
+    return torch.cat([kept, new.transpose(1, 2)], dim=2)
+
+
+def windows(known: Ring, kernel: int, stride: int, count: int) -> Float[Tensor, "rfv kc"]:
     """The Γ frames of every joint under each place of a kernel as one row."""
-    if kernel == 1:
-        return flat(known[:, : (count - 1) * stride + 1 : stride])
-    under = known.unfold(1, kernel, stride)[:, :count]
-    return rearrange(under, "r f v c k -> (r f v) (k c)")
+    channels = known.shape[3]
+    under = known.flatten(2).unfold(2, kernel * channels, stride * channels)[:, :, :count]
+    return under.transpose(1, 2).reshape(-1, kernel * channels)
 
 
 def multiply(graph: Float[Tensor, "a b"], x: Float[Tensor, "rfb c"]) -> Float[Tensor, "rf a c"]:
@@ -162,7 +167,7 @@ class GraphCell:
         channels = len(self.into.weight) * joints // len(self.graph)
         kept = self.timing.middle if self.shortcut is not None else 0
         new = self.graph.new_zeros
-        return new(rows, self.timing.whole, joints, self.into.weight.shape[1]), new(rows, kept, joints, channels)
+        return new(rows, joints, self.timing.whole, self.into.weight.shape[1]), new(rows, kept, joints, channels)
 
     def step(self, x: Block, memory: Memory, counts: Tensor | None) -> tuple[Block, Memory]:
         """Take a block of frames."""
@@ -178,7 +183,7 @@ class GraphCell:
         y = y.view(rows, frames, joints, -1)
         if counts is not None:
             y.mul_(counts)
-        known = join(kept, y)
+        known = follow(kept, y)
         residual = join(residual, x) if self.shortcut is not None else residual
         out = add_shortcut(
             windows(known, self.kernel, self.stride, frames // self.stride),
@@ -193,7 +198,7 @@ class GraphCell:
             out = torch.addcmul(self.after.shift, out, self.after.scale)
         if self.shortcut is not None:
             residual = residual[:, frames:]
-        return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
+        return out.view(rows, frames // self.stride, joints, -1), (known[:, :, frames:], residual)
 
 
 class JointCell:
@@ -227,25 +232,25 @@ class JointCell:
 
     def memory(self, rows: int) -> Memory:
         """Of people who begin now."""
-        return (self.over.new_zeros(rows, self.timing.whole, self.joints, self.channels),)
+        return (self.over.new_zeros(rows, self.joints, self.timing.whole, self.channels),)
 
     def step(self, x: Block, memory: Memory, counts: Tensor | None) -> tuple[Block, Memory]:
         """Take a block of frames."""
         rows, frames, joints, _ = x.shape
         count = frames // self.stride
-        known = join(memory[0], x)
+        known = follow(memory[0], x)
         out = torch.mm(windows(known, self.kernel, self.stride, count), self.over)
         if self.graph is not None:
             parts = len(self.graph.t()) // joints
             out = multiply(self.graph, out.view(len(out) * parts, -1)).view(len(out), -1)
         out += self.bias
         if self.shortcut is not None:
-            middle = flat(self.timing.middles(known[:, self.timing.reach :], frames))
+            middle = flat(self.timing.middles(known.transpose(1, 2)[:, self.timing.reach :], frames))
             if isinstance(self.shortcut, Matrix):
                 out.addmm_(middle, self.shortcut.weight)
             else:
                 out += middle
-        return out.relu_().view(rows, count, joints, -1), (known[:, frames:],)
+        return out.relu_().view(rows, count, joints, -1), (known[:, :, frames:],)
 
 
 class BranchCell:
