@@ -78,7 +78,7 @@ class FrameNetwork:
         return State(tuple(cell.memory(rows) for cell in self.cells), seen)
 
     def step(
-        self, x: Float[Tensor, "r f v c"], visible: Bool[Tensor, "r f v"], state: State
+        self, x: Float[Tensor, "r f v c"], visible: Bool[Tensor, "r f v"], state: State, masked: bool | None = None
     ) -> tuple[Float[Tensor, "r g d"], Bool[Tensor, "r g"], State]:
         """Take a block of frames; a pure function.
 
@@ -86,6 +86,8 @@ class FrameNetwork:
             x: F frames, a multiple of S, as the clip network takes them.
             visible: joints that are seen; a frame without any does not count.
             state: what the last step returned.
+            masked: whether hidden frames are kept out between units; None looks whether there are any, on which an
+                export cannot branch.
 
         Returns:
             Features of F / S frames, each a mean over joints, those of them that count, and the new state.
@@ -94,7 +96,7 @@ class FrameNetwork:
         assert frames % self.stride == 0, f"{frames} frames are no multiple of the stride {self.stride}"
         x = torch.where(visible[..., None], torch.addcmul(self.norm.shift, x, self.norm.scale), 0)
         counts = torch.cat([state.counts, visible.any(dim=2)], dim=1)
-        partial = not bool(counts.all())
+        partial = not bool(counts.all()) if masked is None else masked
         now = self._counts(counts, frames, 0, 1) if partial else None
         memories = []
         stride = 1
