@@ -135,9 +135,10 @@ class ExactStream:
             one.waiting = one.waiting.then(new)
         ready = [one for one in self._people.values() if len(one.waiting.exists) >= self.block + self.transforms.ahead]
         if ready:
-            for one, (features, counts) in zip(ready, self._advance(ready), strict=True):
-                one.pool = one.pool.add(features, counts)
-            self._answer(ready)
+            with torch.inference_mode():
+                for one, (features, counts) in zip(ready, self._advance(ready), strict=True):
+                    one.pool = one.pool.add(features, counts)
+                self._answer(ready)
         answers = {person: one.answer for person, one in self._people.items()}
         self._people = {person: one for person, one in self._people.items() if one.absent <= self.patience}
         return answers
@@ -156,12 +157,13 @@ class ExactStream:
         again = last._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
         for _ in range(more):
             one.waiting = one.waiting.then(again)
-        while len(one.waiting.exists) > self.transforms.ahead:
-            found += self._advance([one], ended=True)
-        features, counts = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
-        end = int(counts.any(dim=0).nonzero().max()) + 1 if counts.any() else 0  # behind it lies only padding
-        one.pool = one.pool.add(features[:, :end], counts[:, :end])
-        self._answer([one])
+        with torch.inference_mode():
+            while len(one.waiting.exists) > self.transforms.ahead:
+                found += self._advance([one], ended=True)
+            features, counts = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
+            end = int(counts.any(dim=0).nonzero().max()) + 1 if counts.any() else 0  # behind it lies only padding
+            one.pool = one.pool.add(features[:, :end], counts[:, :end])
+            self._answer([one])
         return one.answer
 
     def save(self, path: str | Path) -> None:
@@ -239,13 +241,11 @@ class ExactStream:
         x, visible = self.transforms([one.anchor for one in people], blocks, ended=ended)
         like = self.network.head.weight
         each = self.transforms.people
-        with torch.inference_mode():
-            state = people[0].state
-            if len(people) > 1:
-                parts = zip(*(one.state.tensors() for one in people), strict=True)
-                state = state.like([torch.cat(part) for part in parts])
-            x = x.to(like)
-            features, counts, state = self.network.step(x, visible.to(like.device), state)
+        state = people[0].state
+        if len(people) > 1:
+            parts = zip(*(one.state.tensors() for one in people), strict=True)
+            state = state.like([torch.cat(part) for part in parts])
+        features, counts, state = self.network.step(x.to(like), visible.to(like.device), state)
         for row, one in enumerate(people):
             one.state = state.like([tensor[row * each : (row + 1) * each] for tensor in state.tensors()])
             if not one.anchor.visible.any():
@@ -254,11 +254,10 @@ class ExactStream:
         return [(features[row : row + each], counts[row : row + each]) for row in range(0, len(features), each)]
 
     def _answer(self, people: list[_Person]) -> None:
-        with torch.inference_mode():
-            for one in people:
-                mean = one.pool.mean()
-                if mean is None:
-                    one.answer = None
-                    continue
-                logits = self.network.logits(mean.to(self.network.head.weight)[None])[0]
-                one.answer = (logits.float() / self.meaning.temperature).softmax(dim=0).cpu().numpy()
+        for one in people:
+            mean = one.pool.mean()
+            if mean is None:
+                one.answer = None
+                continue
+            logits = self.network.logits(mean.to(self.network.head.weight)[None])[0]
+            one.answer = (logits.float() / self.meaning.temperature).softmax(dim=0).cpu().numpy()
