@@ -174,6 +174,7 @@ def targets() -> dict[str, Target]:
     found += [
         Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),
         Target("checkpoint", "model.safetensors", load_checkpoint, kept.checkpoint, in_safetensors),
+        Target("stream", "state.safetensors", kept.go_on, kept.stream_states, in_safetensors),
         Target("weights zip", "weights.pt", load_released, partial(kept.torch_files, True), in_zip(binary)),
         Target("weights old", "weights.pt", load_released, partial(kept.torch_files, False), binary),
         Target("weights safetensors", "weights.pt", load_released, kept.safetensors_files, in_safetensors),
