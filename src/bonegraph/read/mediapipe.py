@@ -175,13 +175,14 @@ def _sequence(values: Landmarks, space: Space, fps: float, name: str) -> Sequenc
 def _of_table(path: Path) -> _Found:
     if path.suffix.lower() == ".npy":
         values = np.asarray(map_npy(path))
+        shape = values.shape
         if values.ndim == 2 and values.shape[1] in (2 * _V, 3 * _V, 4 * _V):
             values = values.reshape(len(values), _V, -1)
         if values.ndim == 3:
             values = values[:, None]
         if values.ndim != 4 or values.shape[2] != _V or values.shape[3] not in (2, 3, 4):
             raise ValueError(
-                f"'{path.name}' has shape {values.shape}, but (frames, {_V}, 2 to 4), (frames, people, {_V}, 2 to 4) "
+                f"'{path.name}' has shape {shape}, but (frames, {_V}, 2 to 4), (frames, people, {_V}, 2 to 4) "
                 f"or (frames, {4 * _V}) is needed for landmarks of MediaPipe."
             )
         scored = values.shape[3] == 4
