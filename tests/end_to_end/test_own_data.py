@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from bonegraph.__main__ import main
@@ -20,9 +21,14 @@ from bonegraph.datasets.splits import Split
 from bonegraph.datasets.store import Store
 from bonegraph.datasets.synthetic import Synthetic
 from bonegraph.datasets.writer import StoreWriter
+from bonegraph.models import stgcn
+from bonegraph.models.checkpoint import Meaning, save_checkpoint
+from bonegraph.models.stgcn import STGCN
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS
 from bonegraph.training.recipes import recipe
+from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.pipeline import Transforms
 
 from .runs import command
 
@@ -216,6 +222,68 @@ def test_a_skeleton_that_the_files_have_not(tmp_path: Path, capsys: pytest.Captu
     assert Store.open(tmp_path / "data").skeleton == SKELETONS["coco17"]
 
 
+def checkpoint(path: Path, skeleton: str, coordinates: int) -> Path:
+    """A network of chance."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = STGCN(stgcn.Config(coordinates, widths=(8,), strides=(1,)), SKELETONS[skeleton], 2).eval()
+    unit = "m" if coordinates == 3 else "px"
+    meaning = Meaning(SKELETONS[skeleton], ("a", "b"), Transforms(), Length("uniform", 8), 0, 30.0, unit)
+    return save_checkpoint(path, model, meaning)
+
+
+@pytest.mark.parametrize(
+    ("walk", "skeleton", "said"),
+    [
+        (WALKS[0], "ucla20", "converted ntu25 -> ucla20: missing: none"),
+        (WALKS[0], "coco17", "'ntu25' has no left eye, right eye, left ear, right ear, which the checkpoint"),
+        (WALKS[1], "openpose18", "converted openpose25 -> openpose18: missing: none"),
+        (WALKS[1], "mediapipe33", "'openpose25' has no left inner eye, left outer eye"),
+        (WALKS[2], "coco17", "converted mediapipe33 -> coco17: missing: none"),
+        (WALKS[2], "openpose25", "'mediapipe33' has no left small toe, right small toe, which the checkpoint"),
+    ],
+    ids=lambda value: getattr(value, "format", None),
+)
+def test_a_recording_on_another_skeleton(
+    tmp_path: Path,
+    clips: dict[str, list[Sequence]],
+    capsys: pytest.CaptureFixture[str],
+    walk: Walk,
+    skeleton: str,
+    said: str,
+) -> None:
+    recording = walk.write(tmp_path / "clip", clips["sit down"][0])
+    model = checkpoint(tmp_path / "model.safetensors", skeleton, walk.channels)
+    status = main(["recognise", str(model), str(recording)])
+    out, err = capsys.readouterr()
+    assert said in err and len(err.splitlines()) == 1
+    assert (status, len(out.splitlines())) == ((0, 2) if said.startswith("converted") else (2, 0))
+
+
+def test_landmarks_of_the_world_for_a_checkpoint_in_metres(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pose = np.random.default_rng(0).random((4, 33, 4)).tolist()
+    (tmp_path / "clip.json").write_text(json.dumps([{"landmarks": [p], "worldLandmarks": [p]} for p in pose]))
+    for coordinates in (2, 3):
+        model = checkpoint(tmp_path / f"{coordinates}.safetensors", "coco17", coordinates)
+        assert main(["recognise", str(model), str(tmp_path / "clip.json")]) == 0
+    assert capsys.readouterr().err.count("converted mediapipe33 -> coco17") == 2
+
+
+def test_a_store_on_another_skeleton(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither scored nor trained on from its weights; as many joints in another order would go unnoticed."""
+    store = store_of(tmp_path / "data", 10)
+    for skeleton, said in (
+        ("openpose18", "prepare the recordings again with --to_skeleton openpose18 (or its .yaml file)"),
+        ("mediapipe33", "it cannot be converted, as 'coco17' has no left inner eye"),
+    ):
+        model = checkpoint(tmp_path / f"{skeleton}.safetensors", skeleton, 2)
+        assert main(["evaluate", str(model), "--data", str(store.folder), "--split", "random"]) == 2
+        assert said in (line := capsys.readouterr().err) and len(line.splitlines()) == 1
+        arguments = ["fit", "own", "--data", str(store.folder), "--run", str(tmp_path / "run"), "--start", str(model)]
+        assert main([*arguments, "--accelerator", "cpu", "--progress", "false"]) == 2
+        assert said in (line := capsys.readouterr().err) and len(line.splitlines()) == 1
+
+
 # The recipe
 
 
@@ -247,7 +315,7 @@ def test_the_recipe_follows_the_store(tmp_path: Path) -> None:
     assert (few.split, few.batch_size, few.length.frames, few.model.in_channels) == ("random", 4, 16, 2)
     assert few.transforms.centre_on == "first-person" and few.transforms.augment.rotation[:2] == (0, 0)
     many = recipe("own", store_of(tmp_path / "many", 200, coordinates=3, people=2, frames=90))
-    assert (many.batch_size, many.length.frames, many.model.in_channels) == (16, 64, 3)
+    assert (many.batch_size, many.length.frames, many.model.in_channels) == (16, 64, 3)  # 10 batches of 16
     assert many.transforms.centre_on == "people" and many.epochs < few.epochs
     assert recipe("own").recipe == "own"  # and without a store
 

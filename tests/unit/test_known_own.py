@@ -153,7 +153,7 @@ def test_a_table_of_another_name_or_none(tmp_path: Path) -> None:
         known = NpySet(labels=labels)
         known.find(tmp_path / "in")
         assert known.classes == classes
-    with pytest.raises(FileNotFoundError, match="no table of labels 'none.csv'"):
+    with pytest.raises(FileNotFoundError, match=r"no table of labels 'none\.csv'"):
         NpySet(labels="none.csv").find(tmp_path / "in")
     with pytest.raises(ValueError, match="is a table of labels itself"):
         NpySet(labels="other.csv").find(tmp_path / "in" / "labels.csv")

@@ -22,9 +22,10 @@ METRES[..., :3] -= METRES[:, [BODY.index("left hip"), BODY.index("right hip")], 
 NAMES = (  # in the words of MediaPipe
     *("NOSE", "LEFT_EYE_INNER", "LEFT_EYE", "LEFT_EYE_OUTER", "RIGHT_EYE_INNER", "RIGHT_EYE", "RIGHT_EYE_OUTER"),
     *("LEFT_EAR", "RIGHT_EAR", "MOUTH_LEFT", "MOUTH_RIGHT"),
+    *(f"{side}_{part}" for part in ("SHOULDER", "ELBOW", "WRIST", "PINKY", "INDEX") for side in ("LEFT", "RIGHT")),
     *(
         f"{side}_{part}"
-        for part in "SHOULDER ELBOW WRIST PINKY INDEX THUMB HIP KNEE ANKLE HEEL FOOT_INDEX".split()
+        for part in ("THUMB", "HIP", "KNEE", "ANKLE", "HEEL", "FOOT_INDEX")
         for side in ("LEFT", "RIGHT")
     ),
 )

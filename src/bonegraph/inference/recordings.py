@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.models.released.preprocessing import PREPROCESSING
-from bonegraph.read import FORMATS, read
+from bonegraph.read import FORMATS, format_of, read
+from bonegraph.read.mediapipe import read_mediapipe
 from bonegraph.read.ntu import CLEANING, read_recording
 from bonegraph.read.ntu.released import released_ctrgcn
 from bonegraph.sequence import Sequence
@@ -16,7 +17,8 @@ def read_for(meaning: Meaning, path: str | Path, format: str | None = None) -> t
     """Read a recording for a checkpoint.
 
     ``.skeleton`` files of NTU RGB+D are cleaned as the public code does where the checkpoint was converted from its
-    weights, so that the answer is the one that this code would give.
+    weights, so that the answer is the one that this code would give. Of landmarks of MediaPipe, a checkpoint in metres
+    gets those of the world.
 
     Args:
         meaning: of the checkpoint.
@@ -31,6 +33,8 @@ def read_for(meaning: Meaning, path: str | Path, format: str | None = None) -> t
         ValueError: it cannot be read, or the public code fails on it.
     """
     path = Path(path)
+    if meaning.unit == "m" and path.exists() and format_of(path, format).startswith("mediapipe"):
+        return read_mediapipe(path, space="world"), ""
     chosen = PREPROCESSING.get(meaning.made.get("preprocessing", ""))
     if chosen is None or not chosen.stores:
         return read(path, format), ""

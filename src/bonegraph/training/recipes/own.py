@@ -63,10 +63,12 @@ def own_of(store: Store) -> Settings:
     shown = np.unique(store.labels[clips])
     if len(shown) < 2:
         raise ValueError(
-            f"the part 'train' of split '{split}' in '{store.folder}' shows only '{store.classes[shown[0]]}'; an action "
-            "is told from others, so give clips of at least two."
+            f"the part 'train' of split '{split}' in '{store.folder}' shows only '{store.classes[shown[0]]}'; an "
+            "action is told from others, so give clips of at least two."
         )
-    batch = 4 if len(clips) < 32 else 8 if len(clips) < 64 else 16
+    most = 4 if len(clips) < 32 else 8 if len(clips) < 64 else 16
+    steps = -(-len(clips) // most)
+    batch = -(-len(clips) // steps)  # alike, as a batch of one or two clips upsets the statistics of the network
     coordinates = int(store.sequence(0).positions.shape[3])
     together = float(np.mean(store.people[clips] > 1)) > 0.5
     usual = own()
@@ -80,6 +82,6 @@ def own_of(store: Store) -> Settings:
             centre_on="people" if together else "first-person",
             augment=replace(usual.transforms.augment, rotation=(0, 0, 10) if coordinates == 2 else (10, 30, 10)),
         ),
-        epochs=int(np.clip(round(_STEPS / -(-len(clips) // batch)), 30, 120)),
+        epochs=int(np.clip(round(_STEPS / steps), 30, 120)),
         batch_size=batch,
     )
