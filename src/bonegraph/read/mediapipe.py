@@ -189,7 +189,7 @@ def _of_table(path: Path) -> _Found:
     else:
         values, _, named = Table(path, _columns).values(_BODY)
         scored = values.shape[3] == 4 or bool(named)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused below, NaN is nobody
         values = np.asarray(values, dtype=np.float64)
     full = np.zeros((*values.shape[:3], 4))
     axes = values.shape[3] - scored

@@ -80,7 +80,7 @@ def read_table(
 def _sequence(
     values: NDArray[Any], skeleton: Skeleton, fps: float, unit: str | None, score: bool, name: str
 ) -> Sequence:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = values.astype(np.float32)
     coordinates = values.shape[-1] - score
     unseen = np.isnan(values).any(axis=-1)
