@@ -260,7 +260,13 @@ def test_dualhead_trains_every_stream_once(name: str) -> None:
 def test_rows_of_kth_differ_in_what_is_studied() -> None:
     settings = replace(recipe("kth-kth-table-1"), data="somewhere")
     found = {name: table(f"kth/{name}").rows(settings, "quarter") for name in kth.TABLES}
-    assert [len(rows) for rows in found.values()] == [4, 8, 4, 10]
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "table-1": 4,
+        "cells": 8,
+        "figure-10": 8,
+        "final": 4,
+        "figures-4-8": 10,
+    }
     for name, rows in found.items():
         for row in rows:
             assert row.settings is not None and row.folder.startswith(name)
@@ -278,6 +284,12 @@ def test_rows_of_kth_differ_in_what_is_studied() -> None:
     assert all(
         (model.dropout, model.residual, model.edge_importance) == (0.5, False, False) for model in models("table-1")
     )
+    kinds = [(model.strategy, model.residual, model.normalisation) for model in models("cells")]
+    assert kinds == [
+        (strategy, residual, "subset")
+        for strategy in ("uniform", "distance", "spatial", "symmetrical")
+        for residual in (False, True)
+    ]
     shapes = [(model.strategy, len(model.widths), model.residual, model.dropout) for model in models("figure-10")]
     assert shapes == [
         (strategy, count, residual, 0.0)

@@ -12,6 +12,8 @@ from bonegraph.models import stgcnpp
 from bonegraph.models.base import kept_statistics
 from bonegraph.models.registry import build
 from bonegraph.objectives.stf import FocusLoss, focus_loss
+from bonegraph.second_order import norm, products
+from bonegraph.second_order.available import available
 from bonegraph.second_order.mode import above, asked, second_order
 from bonegraph.second_order.norm import batch_norm
 from bonegraph.second_order.products import Steps, bmm, convolution
@@ -154,13 +156,13 @@ def test_no_gradient_of_a_weight_where_none_is_asked_for(monkeypatch: pytest.Mon
     from bonegraph.second_order import products
 
     called = []
-    kept = products._Convolution.to_second
+    kept = products.ConvolutionProducts.to_second
 
     def watched(self: Any, a: Tensor, g: Tensor) -> Tensor:
         called.append(g)
         return kept(self, a, g)
 
-    monkeypatch.setattr(products._Convolution, "to_second", watched)
+    monkeypatch.setattr(products.ConvolutionProducts, "to_second", watched)
     x, weight, bias, steps = case("temporal", True, True)
     y = convolution(x, weight, bias, steps)
     torch.autograd.grad(y.sum(), x, create_graph=True)
@@ -352,3 +354,35 @@ def test_networks_still_compile_in_one_piece(name: str) -> None:
     with torch.no_grad():
         compiled = torch.compile(model, backend="eager", fullgraph=True)(x)  # type: ignore[no-untyped-call]
         torch.testing.assert_close(compiled, model(x))
+
+
+@pytest.mark.parametrize("name", ["convolution_backward", "native_batch_norm_backward"])
+def test_a_torch_without_the_passes_is_left_to_itself(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Without:
+        def __getattr__(self, asked: str) -> object:
+            if asked == name:
+                raise AttributeError(asked)
+            return getattr(torch.ops.aten, asked)
+
+    assert available()
+    monkeypatch.setattr(norm, "_ops", Without())
+    monkeypatch.setattr(products, "_ops", Without())
+    available.cache_clear()
+    try:
+        x, weight, bias, steps = case("temporal", last=True, biased=True)
+
+        def ours() -> Tensor:
+            with second_order(-2), above(-1):
+                return functional.conv2d(x, weight, bias, *steps)
+
+        def theirs() -> Tensor:
+            return functional.conv2d(x, weight, bias, *steps)
+
+        same(second(ours, [x, weight, bias], x), second(theirs, [x, weight, bias], x))
+        assert "torch's own way" in caplog.text and not available()
+    finally:
+        monkeypatch.undo()
+        available.cache_clear()
+    assert available()

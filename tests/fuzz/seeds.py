@@ -25,12 +25,13 @@ from bonegraph.models.checkpoint import load_checkpoint
 from bonegraph.models.released.load import load_released
 from bonegraph.read import FORMATS
 from bonegraph.read.pickles import load_pickle
+from bonegraph.read.video import Video
 from bonegraph.scores.files import read_scores
 from bonegraph.scores.order import read_order
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton
 
-from . import containers, kept, recordings
+from . import containers, kept, recordings, videos
 from .mutate import Change, binary, in_mat, in_npy, in_safetensors, in_zip, text
 
 Seeds = Callable[[], list[bytes]]
@@ -99,6 +100,17 @@ def whole_set(make: Callable[[], KnownSet], path: Path) -> None:
             recording(lambda _, source=source: known.read(source), path)  # type: ignore[misc]
 
 
+def frames(path: Path) -> None:
+    """Every frame of a video, which must be as large as it says."""
+    video = Video(path)
+    assert video.fps > 0 and (video.about is None or video.about >= 1)
+    count = 0
+    for frame in video:
+        assert frame.shape == (video.height, video.width, 3) and frame.dtype == np.uint8
+        count += 1
+    assert count >= 1
+
+
 def open_store(path: Path) -> None:
     """Open a store and read every clip, part and column."""
     opened = Store.open(path.parent)
@@ -158,6 +170,9 @@ def targets() -> dict[str, Target]:
     found += [
         Target(f"set {name}", file, partial(whole_set, make), seeds, change, others)
         for name, (make, file, seeds, change, others) in SETS.items()
+    ]
+    found += [
+        Target(f"video {kind}", f"clip.{kind}", frames, partial(videos.video, kind), binary) for kind in videos.KINDS
     ]
     found += [
         Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),

@@ -13,6 +13,7 @@ ORDER = (
     ("graph",),
     ("sequence",),
     ("sample",),
+    ("tracking",),
     ("read",),
     ("pose",),
     ("transforms",),

@@ -32,47 +32,45 @@ def write(folder: Path, frames: dict[str, Any], name: str = "clip") -> None:
         (folder / f"{name}_{number}_keypoints.json").write_text(json.dumps({"version": 1.3, "people": people}))
 
 
-def films(folder: Path) -> Path:
-    """Three videos as folders of frames, one of them with a film beside it, and a film alone."""
+def folders(folder: Path) -> Path:
+    """Three videos as folders of frames, one of them with a film beside it."""
     for number, name in enumerate(
         ("person01_boxing_d1_uncomp", "person20_handwaving_d4_uncomp", "person25_walking_d2")
     ):
         write(folder / name, {"9": [person(number)], "10": [], "11": [person(5), person(400, sure=0.1)]}, name)
     (folder / "person01_boxing_d1_uncomp.avi").touch()
-    (folder / "person02_running_d3_uncomp.avi").touch()
     write(folder / "person02_dancing_d3", {"0": [person(0)]})
     return folder
 
 
 def test_names_tell_everything(tmp_path: Path) -> None:
-    found = {source.id: source for source in Kth().find(films(tmp_path))}
-    assert len(found) == 5
+    found = {source.id: source for source in Kth().find(folders(tmp_path))}
+    assert len(found) == 4
     known = {name: (source.label, source.facts["subject"], source.facts["scenario"]) for name, source in found.items()}
     assert known == {
         "person01_boxing_d1": (0, 1, 1),
         "person20_handwaving_d4": (2, 20, 4),
         "person25_walking_d2": (5, 25, 2),
-        "person02_running_d3": (4, 2, 3),
         "person02_dancing_d3": (NO_LABEL, 2, 3),
     }
 
 
 def test_prepare(tmp_path: Path) -> None:
-    report = prepare(Kth(), films(tmp_path / "films"), tmp_path / "store", workers=1, progress=False)
+    report = prepare(Kth(), folders(tmp_path / "poses"), tmp_path / "store", workers=1, progress=False)
     assert report.clips == 3
     reasons = {problem.id: problem.reason for problem in report.problems}
-    assert reasons["person02_running_d3"].startswith("'person02_running_d3_uncomp.avi' is a video; run OpenPose on it")
     assert "none of the 6 classes" in reasons["person02_dancing_d3"]
     store = Store.open(tmp_path / "store")
     clip = store.sequence(store.find("person25_walking_d2"))
     assert (clip.fps, clip.unit, clip.num_people) == (25.0, "px", 1)
+    assert store.card.made["settings"] == "people=1, poses='openpose', seed=0"
     assert clip.present[:, 0].tolist() == [True, False, True]
     np.testing.assert_allclose(clip.positions[[0, 2], 0, 0, 0], [3, 6])
     # A folder that has one more frame is another recording.
-    assert prepare(Kth(), tmp_path / "films", tmp_path / "store", workers=1, progress=False).already_done
-    write(tmp_path / "films/person25_walking_d2", {"12": []}, "person25_walking_d2")
+    assert prepare(Kth(), tmp_path / "poses", tmp_path / "store", workers=1, progress=False).already_done
+    write(tmp_path / "poses/person25_walking_d2", {"12": []}, "person25_walking_d2")
     with pytest.raises(FileExistsError, match="from other files or settings"):
-        prepare(Kth(), tmp_path / "films", tmp_path / "store", workers=1, progress=False)
+        prepare(Kth(), tmp_path / "poses", tmp_path / "store", workers=1, progress=False)
 
 
 def test_splits_keep_validation_apart_from_test() -> None:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bonegraph.read import read
 from bonegraph.read.openpose import read_openpose
-from bonegraph.read.tracking import LOST, Poses, follow
 
 BODY = np.stack([np.arange(25.0) % 5 * 20, np.arange(25.0) // 5 * 40], axis=1)  # 80 wide, 160 high
 
@@ -143,55 +141,3 @@ def test_mistakes(tmp_path: Path) -> None:
     (tmp_path / "named/clip_keypoints.json").write_text("{}")
     with pytest.raises(ValueError, match=r"'clip_keypoints.json' has no frame number in its name"):
         read_openpose(tmp_path / "named")
-
-
-# --- following people -----------------------------------------------------------------------------------------------
-
-
-def poses(*places: float | tuple[float, float]) -> Poses:
-    """People of one frame: where they are, and how sure they are."""
-    pairs = [place if isinstance(place, tuple) else (place, 0.5) for place in places]
-    positions: NDArray[np.float64] = np.array([BODY + np.array([x, 0]) for x, _ in pairs]).reshape(-1, 25, 2)
-    return Poses(positions, np.array([np.full(25, sure) for _, sure in pairs]).reshape(-1, 25))
-
-
-def test_two_new_people_in_one_frame_are_two() -> None:
-    assert follow([poses(0.0, 500.0)], 5) == [[(0, 0)], [(0, 1)]]
-
-
-def test_closest_pairs_are_joined_first() -> None:
-    """The pose in between goes to the nearer person, and the other one to the pose that is left."""
-    assert follow([poses(0.0, 60.0), poses(50.0, 20.0)], 5) == [[(0, 0), (1, 1)], [(0, 1), (1, 0)]]
-
-
-def test_someone_far_away_is_someone_else() -> None:
-    assert follow([poses(0.0), poses(400.0), poses(2.0)], 5) == [[(0, 0), (2, 0)], [(1, 0)]]
-
-
-def test_someone_may_come_back_after_a_while() -> None:
-    gap = [poses()] * LOST
-    assert follow([poses(0.0), *gap, poses(400.0)], 5) == [[(0, 0), (LOST + 1, 0)]]
-    assert len(follow([poses(0.0), *gap[1:], poses(400.0)], 5)) == 2
-
-
-def test_a_missed_frame_changes_nothing() -> None:
-    assert follow([poses(0.0, 300.0), poses(301.0), poses(302.0, 4.0)], 5) == [
-        [(0, 1), (1, 0), (2, 0)],
-        [(0, 0), (2, 1)],
-    ]
-
-
-def test_the_surest_stay() -> None:
-    frames = [poses((0.0, 0.2), (300.0, 0.9), (600.0, 0.5))] * 3
-    assert follow(frames, 2) == [[(n, 1) for n in range(3)], [(n, 2) for n in range(3)]]
-
-
-def test_joints_that_one_of_them_lacks_do_not_count() -> None:
-    first, second = poses(0.0), poses(3.0)
-    second.confidence[0, :20] = 0
-    second.positions[0, :20] = 0
-    assert follow([first, second], 5) == [[(0, 0), (1, 0)]]
-
-
-def test_a_person_without_joints_is_nobody() -> None:
-    assert follow([poses((0.0, 0.0))], 5) == []

@@ -27,7 +27,7 @@ from torch.nn import functional
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, hop_distances
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
-from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
+from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, chain, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 REDUCTION = 4
@@ -225,10 +225,7 @@ class AGCN(ActionModel):
         self.config, self.skeleton = config, skeleton
         self.register_buffer("graph", directed(skeleton), persistent=False)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(
-            Unit(config, index, inputs[index], self.graph.shape) for index in range(len(config.widths))
-        )
+        self.units = chain(Unit, config, self.graph.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
         for module in self.modules():

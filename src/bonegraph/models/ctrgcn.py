@@ -27,7 +27,7 @@ from bonegraph.features import Features, hide
 from bonegraph.graph import Floats
 from bonegraph.models.agcn import check_people, directed, layout
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
-from bonegraph.models.stgcn import TemporalConvolution, Width, check_units, initialise, residual, run
+from bonegraph.models.stgcn import TemporalConvolution, Width, chain, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
 REDUCTION = 8
@@ -230,10 +230,8 @@ class CTRGCN(ActionModel):
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        graph = directed(skeleton).transpose(1, 2)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(Unit(config, index, inputs[index], graph) for index in range(len(config.widths)))
+        self.units = chain(Unit, config, directed(skeleton).transpose(1, 2))
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
         for module in self.modules():

@@ -25,15 +25,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.features import Features, hide
-from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
+from bonegraph.graph import Floats, Normalisation, Strategy
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import (
     DIVISOR,
     SpatialConvolution,
     TemporalConvolution,
     Width,
+    chain,
     check_units,
     initialise,
+    partitioned,
     run,
 )
 from bonegraph.skeleton import Skeleton
@@ -235,20 +237,10 @@ class KTH(ActionModel):
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        graph = adjacency(
-            skeleton,
-            config.strategy,
-            max_hop=config.max_hop,
-            normalisation=config.normalisation,
-            distances=distances,
-        )
-        self.register_buffer("graph", torch.from_numpy(graph))
+        self.register_buffer("graph", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = ResidualUnit if config.residual else PlainUnit
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(
-            unit(config, index, inputs[index], self.graph.shape) for index in range(len(config.widths))
-        )
+        self.units = chain(unit, config, self.graph.shape)
         self.last_norm = nn.BatchNorm2d(config.widths[-1]) if config.residual else None
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)

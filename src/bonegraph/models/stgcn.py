@@ -13,9 +13,9 @@ Axes: N clips, C channels, T frames, V joints, M people, K subsets, R people as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from einops import rearrange
@@ -303,20 +303,10 @@ class STGCN(ActionModel):
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        graph = adjacency(
-            skeleton,
-            config.strategy,
-            max_hop=config.max_hop,
-            normalisation=config.normalisation,
-            distances=distances,
-        )
-        self.register_buffer("graph", torch.from_numpy(graph))
+        self.register_buffer("graph", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = {"joint": JointUnit, "factorised": FactorisedUnit}[config.unit]
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(
-            unit(config, index, inputs[index], self.graph.shape) for index in range(len(config.widths))
-        )
+        self.units = chain(unit, config, self.graph.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
@@ -327,6 +317,58 @@ class STGCN(ActionModel):
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, 0)
         yield from run(self.units, self.config.strides, people.rows, people, self.graph)
+
+
+class _Partitioned(Protocol):
+    """What a configuration says about its graph."""
+
+    @property
+    def strategy(self) -> Strategy: ...
+    @property
+    def max_hop(self) -> int: ...
+    @property
+    def normalisation(self) -> Normalisation: ...
+
+
+def partitioned(config: _Partitioned, skeleton: Skeleton, distances: Floats | None) -> Float[Tensor, "k v v"]:
+    """The graph of a configuration.
+
+    Raises:
+        ValueError: the strategy ``spatial`` without gravity distances.
+    """
+    graph = adjacency(
+        skeleton,
+        config.strategy,
+        max_hop=config.max_hop,
+        normalisation=config.normalisation,
+        distances=distances,
+    )
+    return torch.from_numpy(graph)
+
+
+class _Chained(Protocol):
+    """What a configuration says about its units."""
+
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def widths(self) -> tuple[int, ...]: ...
+
+
+_Config = TypeVar("_Config", bound=_Chained)
+_Graph = TypeVar("_Graph")
+
+
+def chain(unit: Callable[[_Config, int, int, _Graph], nn.Module], config: _Config, graph: _Graph) -> nn.ModuleList:
+    """Units that take what the one before gives.
+
+    Args:
+        unit: from configuration, place in the chain, channels of its input and graph to a unit.
+        config: with the channels of the input and of each unit.
+        graph: as the unit takes it.
+    """
+    inputs = (config.in_channels, *config.widths)
+    return nn.ModuleList(unit(config, index, inputs[index], graph) for index in range(len(config.widths)))
 
 
 def run(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.features import Features, hide
-from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
+from bonegraph.graph import Floats, Normalisation, Strategy
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
 from bonegraph.models.stgcn import (
     DIVISOR,
@@ -30,8 +30,10 @@ from bonegraph.models.stgcn import (
     SpatialConvolution,
     TemporalConvolution,
     Width,
+    chain,
     check_units,
     initialise,
+    partitioned,
     residual,
     run,
 )
@@ -209,18 +211,8 @@ class STGCNpp(ActionModel):
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        graph = torch.from_numpy(
-            adjacency(
-                skeleton,
-                config.strategy,
-                max_hop=config.max_hop,
-                normalisation=config.normalisation,
-                distances=distances,
-            )
-        )
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
-        inputs = (config.in_channels, *config.widths)
-        self.units = nn.ModuleList(Unit(config, index, inputs[index], graph) for index in range(len(config.widths)))
+        self.units = chain(Unit, config, partitioned(config, skeleton, distances))
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 

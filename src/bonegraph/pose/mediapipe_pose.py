@@ -8,6 +8,7 @@ refused before mediapipe would fetch them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,18 @@ from bonegraph.skeleton import SKELETONS
 
 _MODELS = {0: "pose_landmark_lite", 1: "pose_landmark_full", 2: "pose_landmark_heavy"}
 _SAME = 0.15
-"""Two people whose joints are closer than this part of their size are one that was found twice."""
+"""Two people whose joints, or whose trunks, are closer than this part of their size are one that was found twice."""
+
+_TRUNK = [
+    SKELETONS["mediapipe33"].index(f"{side} {part}") for part in ("shoulder", "hip") for side in ("left", "right")
+]
+
+_OWN = 0.8
+"""How alike (intersection over union) a newly found person and a followed one must be for mediapipe to drop the latter.
+
+It looks for new people as long as there are fewer than asked for. With its own value, 0.5, somebody who is followed
+well is given up for a box that lies half over them and half over their neighbour, and not found again for seconds.
+"""
 _NOISY_FRAMES = 3  # the first ones, in which the networks are loaded
 
 
@@ -97,6 +109,7 @@ class MediaPipePose:
             running_mode=vision.RunningMode.VIDEO,
             num_poses=self._people,
             min_pose_detection_confidence=self._least,
+            min_tracking_confidence=_OWN,
         )
         return vision.PoseLandmarker.create_from_options(options)
 
@@ -116,6 +129,16 @@ class MediaPipePose:
         return without_doubles(every)
 
 
+@functools.lru_cache(maxsize=2)
+def mediapipe_for(people: int) -> MediaPipePose:
+    """The estimator for so many people, one for each process that reads.
+
+    Raises:
+        ValueError: as `MediaPipePose`.
+    """
+    return MediaPipePose(people)
+
+
 def without_doubles(people: Sequence[Person]) -> list[Person]:
     """Leave out who is somebody else found again; of two, the surer one stays."""
     kept: list[Person] = []
@@ -126,9 +149,14 @@ def without_doubles(people: Sequence[Person]) -> list[Person]:
 
 
 def _apart(one: Person, other: Person) -> float:
-    """Mean distance of the joints, by the size of the larger one."""
+    """Mean distance of the joints, or that of the trunks if it is less, by the size of the larger one.
+
+    Who is found a second time may stand on the head there: then only the trunks lie upon each other.
+    """
     size = max(float(np.linalg.norm(np.ptp(person.joints, axis=0))) for person in (one, other))
-    return float(np.linalg.norm(one.joints - other.joints, axis=1).mean()) / max(size, 1.0)
+    away = one.joints - other.joints
+    joints, trunk = np.linalg.norm(away, axis=1).mean(), np.linalg.norm(away[_TRUNK].mean(axis=0))
+    return float(min(joints, trunk)) / max(size, 1.0)
 
 
 def _person(flat: Any, deep: Any, frame: Frame) -> Person:

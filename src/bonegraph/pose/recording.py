@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bonegraph.pose.estimator import PoseEstimator
-from bonegraph.pose.tracking import Track, Tracker, leading
+from bonegraph.pose.estimator import Person, PoseEstimator
 from bonegraph.read.video import Video
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton
+from bonegraph.tracking.places import places
 
 Space = Literal["image", "world"]
 """``image``: x and y in pixels, y down. ``world``: x, y, z in metres, y up, as a Kinect camera gives them."""
@@ -66,7 +65,7 @@ def film(video: Video, estimator: PoseEstimator, *, people: int = 1, progress: b
     Args:
         video: the video.
         estimator: finds people in frames.
-        people: keep at most so many, those who are found most, in the order in which they appear; at least 1.
+        people: keep at most so many, who is found most surely first (`bonegraph.tracking`); at least 1.
         progress: show a progress bar.
 
     Raises:
@@ -74,35 +73,33 @@ def film(video: Video, estimator: PoseEstimator, *, people: int = 1, progress: b
     """
     if people < 1:
         raise ValueError(f"people must be at least 1, got {people}.")
-    tracker = Tracker(video.fps)
-    frames = 0
+    frames: list[list[Person]] = []
     with tqdm(total=video.about, unit="frame", desc=f"poses of {video.name}", disable=not progress) as bar:
         for found in estimator.people(video, video.fps):
-            tracker.see(found)
-            frames += 1
+            frames.append(found)
             bar.update()
-    kept = leading(tracker.tracks, people)
+    kept = [[(frame, frames[frame][place]) for frame, place in track] for track in places(frames, video.fps, people)]
     if not kept:
         raise ValueError(
-            f"nobody is found in any of the {frames} frames of '{video.name}'; a person should be seen from head to "
-            "foot and be at least a fifth of the height of the picture."
+            f"nobody is found in any of the {len(frames)} frames of '{video.name}'; a person should be seen from head "
+            "to foot and be at least a fifth of the height of the picture."
         )
-    image = _sequence(kept, frames, "image", estimator.skeleton, video.fps)
-    world = _sequence(kept, frames, "world", estimator.skeleton, video.fps) if estimator.metric else None
+    image = _sequence(kept, len(frames), "image", estimator.skeleton, video.fps)
+    world = _sequence(kept, len(frames), "world", estimator.skeleton, video.fps) if estimator.metric else None
     return Filmed(image, world, video.width, video.height, tuple(video.notes))
 
 
-def _sequence(tracks: list[Track], frames: int, space: Space, skeleton: Skeleton, fps: float) -> Sequence:
+def _sequence(
+    tracks: list[list[tuple[int, Person]]], frames: int, space: Space, skeleton: Skeleton, fps: float
+) -> Sequence:
     shape = (frames, len(tracks), skeleton.num_joints)
     positions = np.zeros((*shape, 2 if space == "image" else 3), np.float32)
     confidence = np.zeros(shape, np.float32)
     present = np.zeros(shape[:2], bool)
     for number, track in enumerate(tracks):
-        if space == "image":
-            joints = [person.joints for person in track.people]
-        else:
-            joints = [cast("NDArray[np.float32]", person.world) for person in track.people]
-        positions[track.frames, number] = joints
-        confidence[track.frames, number] = [person.confidence for person in track.people]
-        present[track.frames, number] = True
+        for frame, person in track:
+            joints = person.joints if space == "image" else person.world
+            assert joints is not None  # the estimator says that it is metric
+            positions[frame, number], confidence[frame, number] = joints, person.confidence
+            present[frame, number] = True
     return Sequence(positions, present, skeleton, fps, "px" if space == "image" else "m", confidence)

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from bonegraph.read.arrays import map_npy
 from bonegraph.read.table import FPS, Table
-from bonegraph.read.tracking import Poses, follow
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS, nearest
+from bonegraph.tracking.places import places
 
 Space = Literal["image", "world"]
 """``image``: x and y in parts of the picture, y down. ``world``: x, y, z in metres, in the axes of a Kinect camera."""
@@ -126,7 +126,7 @@ def read_mediapipe(path: str | Path, people: int = 2, fps: float = FPS, space: S
         raise ValueError(f"space cannot be {space!r}{nearest(str(space), get_args(Space))}.")
     path = Path(path)
     suffix = path.suffix.lower()
-    found = _of_table(path) if suffix in (".csv", ".npy") else _of_json(path, people)
+    found = _of_table(path) if suffix in (".csv", ".npy") else _of_json(path, people, fps)
     image, world, bare = found
     if bare is not None:
         as_world = space == "world" if space is not None else _about_the_hips(bare)
@@ -136,6 +136,20 @@ def read_mediapipe(path: str | Path, people: int = 2, fps: float = FPS, space: S
     if values is None:
         raise ValueError(f"'{path.name}' holds no landmarks of the {wanted}; use the other space.")
     return _sequence(values[:, :people], wanted, fps, path.name)
+
+
+class _Pose(NamedTuple):
+    """What of a person tells who it is."""
+
+    joints: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, marks: Landmarks) -> _Pose:
+        good = np.atleast_1d((np.abs(marks) <= np.finfo(np.float32).max).all(axis=-1))  # not where NaN
+        marks = np.where(good[:, None], marks, 0)
+        sure = np.where(good, np.clip(marks[:, 3], 0, 1), 0)
+        return cls(marks[:, :2], sure if sure.any() else good.astype(np.float64))
 
 
 class _Found(NamedTuple):
@@ -232,7 +246,7 @@ def _plain(name: str) -> str:
 # JSON
 
 
-def _of_json(path: Path, people: int) -> _Found:
+def _of_json(path: Path, people: int, fps: float) -> _Found:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both
@@ -250,10 +264,10 @@ def _of_json(path: Path, people: int) -> _Found:
         raise ValueError(f"'{path.name}' holds {len(frames)} frames, but nobody in any of them.")
     first, last = min(frames), max(frames)
     empty = _Frame([], [])
-    return _tracked([frames.get(number, empty) for number in range(first, last + 1)], people, path.name)
+    return _tracked([frames.get(number, empty) for number in range(first, last + 1)], people, fps, path.name)
 
 
-def _tracked(frames: list[_Frame], people: int, name: str) -> _Found:
+def _tracked(frames: list[_Frame], people: int, fps: float, name: str) -> _Found:
     """Frames in which everybody keeps a place."""
     if any(frame.image and frame.world and len(frame.image) != len(frame.world) for frame in frames):
         raise ValueError(f"'{name}' has landmarks of the picture and of the world of unlike people; write it again.")
@@ -261,14 +275,8 @@ def _tracked(frames: list[_Frame], people: int, name: str) -> _Found:
     if max(len(frame.image or frame.world) for frame in frames) == 1:
         tracks = [[(number, 0) for number, frame in enumerate(frames) if frame.image or frame.world]]
     else:
-        poses = []
-        for frame in frames:
-            marks = np.array(frame.image if flat else frame.world).reshape(-1, _V, 4)
-            good = np.atleast_1d(np.isfinite(marks).all(axis=-1))
-            marks = np.where(good[..., None], marks, 0)
-            sure: Landmarks = np.where(good, np.clip(marks[..., 3], 0, 1), 0)
-            poses.append(Poses(marks[..., :2], sure if sure.any() else good.astype(np.float64)))
-        tracks = follow(poses, people)
+        poses = [[_Pose.of(marks) for marks in (frame.image if flat else frame.world)] for frame in frames]
+        tracks = places(poses, fps, people)
     shape = (len(frames), max(1, len(tracks)), _V, 4)
     image = world = None
     for space in ("image", "world"):

@@ -4,7 +4,7 @@
 ``NAME_000000000012_keypoints.json``, where x and y are pixels and c a confidence. A point that was not found is
 0, 0, 0. Cao et al., "OpenPose: Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", TPAMI 2019.
 
-Nobody is followed from frame to frame in the files; `bonegraph.read.tracking` does that.
+Nobody is followed from frame to frame in the files; `bonegraph.tracking` does that.
 
 Axes: T frames, M people, V = 25 (BODY_25) or 18 (COCO) joints.
 """
@@ -14,15 +14,16 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonegraph.read.tracking import Poses, follow
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS, Skeleton
+from bonegraph.tracking.places import places
 
 FPS = 30.0
 """Where nobody says otherwise; the files carry no times."""
@@ -34,13 +35,28 @@ _KEYS = ("pose_keypoints_2d", "pose_keypoints")  # the second before OpenPose 1.
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class _Pose:
+    """Somebody in a frame: (V, 3)."""
+
+    points: NDArray[np.float64]
+
+    @property
+    def joints(self) -> NDArray[np.float64]:
+        return self.points[:, :2]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        return self.points[:, 2]
+
+
 def read_openpose(path: str | Path, people: int = 2, fps: float = FPS) -> Sequence:
     """Read the frames of one video, or a single one of them.
 
     Args:
         path: the folder, or one file.
         people: M at most; who is seen most surely over the whole clip is kept, the surest first.
-        fps: frames per second of the video.
+        fps: frames per second of the video, above 0; it also tells how far people get from frame to frame.
 
     Returns:
         A sequence on ``openpose25`` or ``openpose18``, in pixels with y down. Frames go by the number in the name of
@@ -71,14 +87,14 @@ def read_openpose(path: str | Path, people: int = 2, fps: float = FPS) -> Sequen
     for name, why in broken.items():
         _log.warning("'%s' %s; the frame counts as empty.", name, why)
     first, last = min(files), max(files)
-    found = [_poses(frames.get(number, []), skeleton) for number in range(first, last + 1)]
-    tracks = follow(found, people)
-    shape = (len(found), max(1, len(tracks)), skeleton.num_joints)
+    found = [[_Pose(points) for points in frames.get(number, [])] for number in range(first, last + 1)]
+    kept = places(found, fps, people)
+    shape = (len(found), max(1, len(kept)), skeleton.num_joints)
     positions, confidence = np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
-    for person, track in enumerate(tracks):
+    for person, track in enumerate(kept):
         for frame, place in track:
-            positions[frame, person] = found[frame].positions[place]
-            confidence[frame, person] = found[frame].confidence[place]
+            positions[frame, person] = found[frame][place].joints
+            confidence[frame, person] = found[frame][place].confidence
     return Sequence(positions, np.any(confidence > 0, axis=2), skeleton, fps, "px", confidence)
 
 
@@ -145,6 +161,7 @@ def _points(person: Any) -> NDArray[np.float64]:
     if (points[:, 2] < 0).any():
         raise ValueError("has a confidence below 0")
     points[points[:, 2] == 0] = 0
+    points[:, 2] = np.minimum(points[:, 2], 1)  # OpenPose goes a little beyond
     return points
 
 
@@ -154,8 +171,3 @@ def _layout(frames: dict[int, list[NDArray[np.float64]]], name: str) -> Skeleton
     if len(sizes) > 1:
         raise ValueError(f"'{name}' has poses of 25 and of 18 joints; run OpenPose again with one model.")
     return _LAYOUTS[sizes.pop()] if sizes else SKELETONS["openpose25"]
-
-
-def _poses(people: list[NDArray[np.float64]], skeleton: Skeleton) -> Poses:
-    points = np.array(people, dtype=np.float64).reshape(-1, skeleton.num_joints, 3)
-    return Poses(points[..., :2], np.minimum(points[..., 2], 1))  # OpenPose goes a little beyond 1

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from bonegraph.second_order.available import available
 from bonegraph.second_order.norm import batch_norm
 from bonegraph.second_order.products import Steps, bmm, convolution
 
@@ -50,7 +51,9 @@ def asked(stage: int) -> bool:
 def above(stage: int) -> AbstractContextManager[object]:
     """Where the block belongs that ends in this stage, counted from the last, -1."""
     lowest = _lowest()
-    return nullcontext() if lowest is None or stage <= lowest or not torch.is_grad_enabled() else _Ours()
+    if lowest is None or stage <= lowest or not torch.is_grad_enabled() or not available():
+        return nullcontext()
+    return _Ours()
 
 
 def _lowest() -> int | None:

@@ -68,7 +68,7 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float) -> Any:
-        gx, gweight, gbias = _gradients(g, x, weight, mean, scale, eps)
+        gx, gweight, gbias = gradients(g, x, weight, mean, scale, eps)
         ctx.save_for_backward(g, x, weight, mean, scale, gweight, gbias)
         ctx.eps = eps
         ctx.set_materialize_grads(False)
@@ -83,7 +83,7 @@ class _Gradients(torch.autograd.Function):
         # Every gradient of maps is shares of x, g and v, and a number, in each channel.
         to_g = to_x = to_weight = None
         if v is not None:
-            to_g, vx, vs = _gradients(v, x, weight, mean, scale, ctx.eps)
+            to_g, vx, vs = gradients(v, x, weight, mean, scale, ctx.eps)
             c, d, e = vs / count, vx / count, (v * g).sum(dim=(0, 2, 3), dtype=scale.dtype) / count
             rest = e - a * c - b * d
             to_weight = scale * count * rest
@@ -105,7 +105,7 @@ class _Gradients(torch.autograd.Function):
         return to_g, to_x, to_weight, None, None, None
 
 
-def _gradients(
+def gradients(
     g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, γ and β, by torch's own pass back through a batch normalisation."""

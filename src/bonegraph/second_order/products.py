@@ -33,7 +33,7 @@ def convolution(
     layout = torch.channels_last if last else torch.contiguous_format
     x = x.contiguous(memory_format=layout)
     offset = None if bias is None else bias.to(x.dtype)
-    return value(_Convolution(steps, layout, x.shape, weight.shape), x, weight, offset)
+    return value(ConvolutionProducts(steps, layout, x.shape, weight.shape), x, weight, offset)
 
 
 def bmm(a: Float[Tensor, "b m k"], b: Float[Tensor, "b k n"]) -> Float[Tensor, "b m n"]:
@@ -42,7 +42,7 @@ def bmm(a: Float[Tensor, "b m k"], b: Float[Tensor, "b k n"]) -> Float[Tensor, "
     return value(_Matrices(), a, b)
 
 
-class _Convolution(NamedTuple):
+class ConvolutionProducts(NamedTuple):
     """Without its bias. Gradients lie in memory as what they are the gradient of."""
 
     steps: Steps
@@ -51,13 +51,16 @@ class _Convolution(NamedTuple):
     weight_shape: torch.Size
 
     def value(self, a: Tensor, b: Tensor, offset: Tensor | None = None) -> Tensor:
+        """The convolution of a by b."""
         return torch.conv2d(a.contiguous(memory_format=self.layout), b, offset, *self.steps)
 
     def to_first(self, g: Tensor, b: Tensor) -> Tensor:
+        """The gradient of the input."""
         like = torch.empty(self.x_shape, dtype=g.dtype, device=g.device, memory_format=self.layout)
         return self._back(g, like, b, (True, False, False))[0]
 
     def to_second(self, a: Tensor, g: Tensor) -> Tensor:
+        """The gradient of the kernel."""
         like = torch.empty(self.weight_shape, dtype=g.dtype, device=g.device)
         return self._back(g, a.contiguous(memory_format=self.layout), like, (False, True, False))[1]
 

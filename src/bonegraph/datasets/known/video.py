@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import statistics
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 from bonegraph.datasets.known.base import Source
 from bonegraph.datasets.known.labels import Labelled
 from bonegraph.pose.estimator import PoseEstimator
-from bonegraph.pose.mediapipe_pose import MediaPipePose
+from bonegraph.pose.mediapipe_pose import mediapipe_for
 from bonegraph.pose.recording import Space, film
 from bonegraph.read.video import FALLBACK_FPS, VIDEOS, Video, parse_size
 from bonegraph.sequence import Sequence
@@ -76,7 +75,7 @@ class VideoSet(Labelled):
 
     def estimator(self) -> PoseEstimator:
         """Finds the people; a subclass may have another one."""
-        return _mediapipe(self.people)
+        return mediapipe_for(self.people)
 
     def clips_at_once(self) -> int:
         """One: a clip may take a minute."""
@@ -102,12 +101,6 @@ class VideoSet(Labelled):
         for note in found.notes:
             tqdm.write(f"note: {note}", file=sys.stderr)
         return found.sequence(self.space)
-
-
-@functools.lru_cache(maxsize=2)
-def _mediapipe(people: int) -> MediaPipePose:
-    """One for each process that reads."""
-    return MediaPipePose(people)
 
 
 def _usual_rate(films: list[Path]) -> float:
