@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "score a part of a split; write scores.npz and report.html",
     "fuse": "add up the scores of several streams, clip by clip",
     "compare": "where two runs differ, and whether it is more than chance",
+    "calibrate": 'make the probabilities of a checkpoint honest, and teach it to answer "unknown"',
     "recognise": "say what happens in one recording or clip",
     "explain": "which joints, and when, an answer comes from: a film, and whether the network minds losing them",
     "draw": "pictures of a skeleton and its partitions",
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as stop:
-        print(f"\nbonegraph {name}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"\nbonegraph {name}: {str(stop) or 'stopped'}", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         return _complain(f"{name}: {_one_line(error)}")

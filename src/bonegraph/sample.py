@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,3 +50,20 @@ class Batch:
         """The batch in page-locked memory, called by the data loader before a copy to a GPU."""
         pinned = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         return replace(self, **pinned)
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Batches of one shape as one.
+
+    Args:
+        batches: at least one; with a confidence each, or none of them.
+    """
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    joined = {
+        name: torch.cat([getattr(batch, name) for batch in batches])
+        for name, value in vars(first).items()
+        if isinstance(value, torch.Tensor)
+    }
+    return replace(first, **joined)

@@ -160,7 +160,7 @@ def test_ntu_as_the_public_code_has_it(ntu: Path, tmp_path: Path, capsys: pytest
     clip = "S001C001P003R001A002"
     by_store, _ = printed(capsys, "recognise", checkpoint, "--data", ntu / "released-stgcn", "--clip", clip)
     by_file, errors = printed(capsys, "recognise", checkpoint, ntu / "files" / f"{clip}.skeleton")
-    assert by_file == by_store and errors == ""
+    assert by_file == by_store and len(errors.splitlines()) == 1 and "not calibrated" in errors
 
 
 def test_one_of_an_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from bonegraph.models.checkpoint import FORMAT, Meaning, load_checkpoint, save_checkpoint
+from bonegraph.models.checkpoint import FORMAT, Calibration, Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.stgcn import STGCN, Config, best, paper, released
 from bonegraph.skeleton import SKELETONS, Skeleton
 from bonegraph.transforms.lengths import Length
@@ -259,3 +259,41 @@ def test_weights_of_another_number_of_classes_are_refused(saved: Path) -> None:
 def test_a_checkpoint_holds_no_pickle(saved: Path) -> None:
     head = int.from_bytes(saved.read_bytes()[:8], "little")
     json.loads(saved.read_bytes()[8 : 8 + head])  # a header in JSON, then numbers alone
+
+
+def test_calibration_and_clip_length_are_kept(tmp_path: Path) -> None:
+    calibration = Calibration(1.5, 0.25, networks=4, clips=30, data="demo, xsub, val")
+    about = replace(meaning(OWN), clip_seconds=2.5, calibration=calibration)
+    _, loaded = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", network(best(), OWN), about))
+    assert loaded == about
+    assert loaded.temperature == 1.5
+    assert meaning(OWN).temperature == 1
+
+
+def test_a_checkpoint_from_before_calibration(saved: Path) -> None:
+    with safe_open(saved, framework="pt") as file:
+        assert not {"calibration", "clip_seconds"} & set(file.metadata())
+    _, loaded = load_checkpoint(saved)
+    assert (loaded.calibration, loaded.clip_seconds) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("calibration", '{"temperature": 0.0, "threshold": 0.5}', "temperature of a calibration must be above 0"),
+        ("calibration", '{"temperature": NaN, "threshold": 0.5}', "temperature of a calibration must be above 0"),
+        ("calibration", '{"temperature": Infinity, "threshold": 0.5}', "temperature of a calibration must be above 0"),
+        ("calibration", '{"temperature": 1.0, "threshold": 1.5}', "threshold of a calibration must lie between"),
+        ("calibration", '{"temperature": 1.0, "threshold": NaN}', "threshold of a calibration must lie between"),
+        ("calibration", '{"temperature": 1.0, "threshold": 0.5, "networks": 0}', "at least 1 network"),
+        ("calibration", '{"temperature": 1.0}', "needs the field 'threshold'"),
+        ("calibration", '{"temperature": 1.0, "threshold": 0.5, "more": 1}', "has no field 'more'"),
+        ("calibration", "[1, 2]", "must be a mapping"),
+        ("calibration", "{", "Expecting property name"),
+        ("clip_seconds", "-1", "must be above 0 seconds"),
+        ("clip_seconds", "NaN", "must be above 0 seconds"),
+        ("clip_seconds", "[1]", "float"),
+    ],
+)
+def test_nonsense_about_calibration(saved: Path, field: str, value: str, message: str) -> None:
+    refused(rewrite(saved, lambda _, about: about.update({field: value})), message)

@@ -154,7 +154,7 @@ def test_test_clips_are_joined_in_time() -> None:
     np.testing.assert_allclose(found.focus[first.places.astype(int), 0], first.focus[..., 0].numpy(), rtol=1e-6)
     np.testing.assert_allclose(found.focus[second.places.astype(int), 0], second.focus[..., 0].numpy(), rtol=1e-6)
     assert found.notes == ("The network takes 2 test clips; this is the mean of their focus.",)
-    torch.testing.assert_close(found.focused.probabilities, network.probabilities(recording(16)))
+    torch.testing.assert_close(found.focused.probabilities, network.probabilities([recording(16)])[0])
 
 
 def test_what_is_said_about_the_input() -> None:
@@ -184,7 +184,7 @@ def test_any_class_score_and_stage(label: int, score: Any, stage: int) -> None:
     maps = on_input(focus(branch, torch.tensor([label]), score=score, stage=stage), 2, 9)[0]
     np.testing.assert_allclose(found.focus, maps.permute(0, 2, 1).detach().numpy(), atol=1e-6)
     assert found.action == CLASSES[label]
-    assert found.probability == pytest.approx(float(network.probabilities(sequence)[label]))
+    assert found.probability == pytest.approx(float(network.probabilities([sequence])[0, label]))
 
 
 def test_two_heads() -> None:

@@ -80,6 +80,36 @@ def test_annotated_film(tmp_path: Path) -> None:
         write_annotated(tmp_path / "seen.mp4", video, found.world)
 
 
+def test_everyone_has_their_own_text(tmp_path: Path) -> None:
+    """At the head of each, in their colour, and only while they are seen; the texts do not cover each other."""
+    _, frames = two_people(20)
+    video = Video(films.write(tmp_path / "two.mp4", frames))
+    found = film(video, films.Dots(), people=2).image
+    dark = np.full((160, 256, 3), 90, np.uint8)
+
+    def drawn(number: int, labels: dict[int, str], lines: list[str] | None = None) -> np.ndarray:
+        pictures = list(annotated([dark] * 20, found, lines or (), labels=lambda frame: labels))
+        return pictures[number].astype(np.int64)
+
+    def ground(picture: np.ndarray) -> np.ndarray:
+        return np.asarray((picture == 20).all(axis=2))
+
+    for person, colour in ((0, (230, 159, 0)), (1, (86, 180, 233))):
+        plain, labelled = drawn(15, {}), drawn(15, {person: "wave"})
+        rows, columns = np.nonzero(ground(labelled) & ~ground(plain))
+        head = found.positions[15, person, 0]
+        assert rows.max() < head[1] and columns.min() <= head[0] <= columns.max()
+        changed = labelled[(labelled != plain).any(axis=2)]
+        assert (np.abs(changed - colour).sum(axis=1) < 30).any()
+    assert not ground(drawn(5, {1: "wave"})).any()  # who comes in frame 10
+    far, near = drawn(15, {0: "wave"}), drawn(15, {0: "wave", 1: "wave"})
+    assert ground(near).sum() > 1.7 * ground(far).sum()
+    corner = drawn(0, {0: "a long text that reaches the corner"}, ["0:00.0"])
+    assert ground(corner).any()
+    calls = list(annotated([dark] * 3, found, lambda number: [f"{number} s"]))
+    assert (calls[0] != calls[1]).any()
+
+
 def test_a_person_is_checked() -> None:
     joints, sure = np.zeros((4, 2), np.float32), np.ones(4, np.float32)
     for wrong in (

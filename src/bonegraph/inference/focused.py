@@ -105,7 +105,7 @@ def find_focus(
     ready = [apply(meaning.transforms, batch, meaning.skeleton, training=False) for batch in fetched]
     with torch.no_grad():
         logits = [model(batch.positions, batch.visible).float() for batch in ready]
-    probabilities = torch.cat(logits).softmax(dim=1).mean(dim=0)
+    probabilities = (torch.cat(logits) / meaning.temperature).softmax(dim=1).mean(dim=0)
     chosen = int(probabilities.argmax()) if label is None else label
     inputs = []
     for number, (batch, before) in enumerate(zip(ready, fetched, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bonegraph.inference.scoring import probabilities
+from bonegraph.inference.scoring import logits
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint
-from bonegraph.sample import Batch
+from bonegraph.sample import Batch, join
 from bonegraph.scores.streams import chain_runs, stream_runs
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton, conversion
@@ -66,34 +67,64 @@ class Recogniser:
             FileNotFoundError: there is none, or a stream is not trained to its end.
             ValueError: it is no checkpoint.
         """
-        path = Path(path)
-        if runs := stream_runs(path) or chain_runs(path):
-            loaded = [cls.load(run) for run in runs.values()]
-            first, *others = [each for one in loaded for each in (one, *one.others)]
-            return cls(first.model, first.meaning, others)
-        return cls(*load_checkpoint(path / "model.safetensors" if path.is_dir() else path))
+        first, *others = [cls(*load_checkpoint(file)) for file in checkpoints(path)]
+        return cls(first.model, first.meaning, others)
 
     def __call__(self, sequence: Sequence) -> list[Answer]:
         """Every action with its probability, the most probable first.
 
         Raises:
-            ValueError: as `probabilities`.
+            ValueError: as `fitting`.
         """
-        every = [self.probabilities(sequence), *(other.probabilities(sequence) for other in self.others)]
-        answers = torch.stack(every).mean(dim=0)
+        answers = self.scores([self.fitting(sequence)])[0]
         order = answers.argsort(descending=True, stable=True)
         return [Answer(self.meaning.classes[int(index)], float(answers[index])) for index in order]
 
-    def probabilities(self, sequence: Sequence) -> Tensor:
-        """(classes,) of this checkpoint alone.
+    @property
+    def networks(self) -> tuple[Recogniser, ...]:
+        """Those that answer together, this one first."""
+        return (self, *self.others)
 
-        Raises:
-            ValueError: as `fitting`.
+    @property
+    def threshold(self) -> float | None:
+        """An answer whose highest probability is below it is "unknown"; None where that was never calibrated.
+
+        It holds for the networks that it was chosen for, when they answer together, and for no other set of them.
         """
-        sequence = self.fitting(sequence)
-        clips = [self.batch(sequence, test_clip) for test_clip in range(self.meaning.length.test_clips)]
-        with torch.inference_mode():
-            return torch.stack([probabilities(self.model, self.meaning, clip)[0] for clip in clips]).mean(dim=0)
+        found = {network.meaning.calibration for network in self.networks}
+        known = [one for one in found if one is not None and one.networks == len(self.networks)]
+        thresholds = {one.threshold for one in known}
+        return thresholds.pop() if len(known) == len(found) and len(thresholds) == 1 else None
+
+    def scores(self, clips: Several[Sequence]) -> Tensor:
+        """Probabilities of clips at once, (N, classes): calibrated, and the mean over all networks.
+
+        They are those of each clip alone; clips that have the same shape once their frames are chosen go through the
+        networks together. Memory grows with N, so that many clips are better given some at a time.
+
+        Args:
+            clips: each one as `fitting` returns it, of any number of frames and people.
+        """
+        every = [network.probabilities(clips) for network in self.networks]
+        return torch.stack(every).mean(dim=0)
+
+    def probabilities(self, clips: Several[Sequence]) -> Tensor:
+        """Calibrated probabilities of this checkpoint alone, (N, classes); see `scores`."""
+        return (self.logits(clips) / self.meaning.temperature).softmax(dim=2).mean(dim=1)
+
+    def logits(self, clips: Several[Sequence]) -> Tensor:
+        """Logits of this checkpoint alone for every test clip, (N, test clips, classes); see `scores`."""
+        offsets = self.meaning.length.test_clips
+        found = torch.zeros(len(clips), offsets, len(self.meaning.classes))
+        for offset in range(offsets):
+            fetched = [self.batch(clip, offset) for clip in clips]
+            shapes = [(one.positions.shape, one.confidence is None) for one in fetched]
+            with torch.inference_mode():
+                for shape in dict.fromkeys(shapes):
+                    rows = [row for row, other in enumerate(shapes) if other == shape]
+                    together = logits(self.model, self.meaning, join([fetched[row] for row in rows]))
+                    found[rows, offset] = together.cpu()
+        return found
 
     @property
     def coordinates(self) -> int:
@@ -151,3 +182,15 @@ class Recogniser:
         positions = torch.where(visible[:, None], positions, 0)
         unknown = torch.full((1,), -1)
         return Batch(positions, visible, unknown, unknown, torch.zeros(1, dtype=torch.int64), confidence)
+
+
+def checkpoints(path: str | Path) -> list[Path]:
+    """The files of the checkpoints that answer together, whether they are there or not.
+
+    Args:
+        path: a checkpoint, a run folder, a chain of runs, or a folder of streams.
+    """
+    path = Path(path)
+    if runs := stream_runs(path) or chain_runs(path):
+        return [file for run in runs.values() for file in checkpoints(run)]
+    return [path / "model.safetensors" if path.is_dir() else path]

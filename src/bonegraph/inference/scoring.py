@@ -17,10 +17,16 @@ from bonegraph.skeleton import way_out
 from bonegraph.transforms.pipeline import apply
 
 
-def probabilities(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
-    """Class probabilities of a fetched batch, (N, classes)."""
+def logits(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
+    """Logits of a fetched batch, (N, classes)."""
     ready = apply(meaning.transforms, batch, meaning.skeleton, training=False)
-    return torch.softmax(model(ready.positions, ready.visible).float(), dim=1)
+    found: torch.Tensor = model(ready.positions, ready.visible).float()
+    return found
+
+
+def probabilities(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
+    """Class probabilities of a fetched batch as the network gives them, without calibration, (N, classes)."""
+    return torch.softmax(logits(model, meaning, batch), dim=1)
 
 
 def check_fits(meaning: Meaning, store: Store) -> None:
@@ -53,6 +59,9 @@ def score(
     progress: bool = True,
 ) -> Scores:
     """Score clips of a store; with several test clips the probabilities are averaged.
+
+    These are the probabilities of the network itself: the calibration of a checkpoint is left aside, so that what is
+    compared and fused is what the papers compare and fuse.
 
     Args:
         model: in evaluation mode.

@@ -139,6 +139,8 @@ def _train(
             **({"start": settings.start} if settings.start else {}),
             **({"share of the clips": str(settings.scarce.share)} if settings.scarce.share < 1 else {}),
         },
+        clip_seconds=float(np.median(store.frames[data.training])) / store.fps,
+        clip_people=int(store.people[data.training].max()),
     )
     callbacks: list[Callback] = [Curves(folder / CURVES), KeepLast(last)]
     if len(data.validation):
