@@ -73,6 +73,9 @@ FORMAT_SEEDS: dict[str, tuple[str, Seeds, Change]] = {
     "ntu": ("S001C001P001R001A001.skeleton", recordings.ntu, text),
     "kinetics-skeleton": ("clip.json", recordings.kinetics, text),
     "openpose": ("clip_000000000007_keypoints.json", recordings.openpose, text),
+    "mediapipe": ("clip.json", recordings.landmarks, text),
+    "mediapipe-csv": ("clip.csv", recordings.landmark_tables, text),
+    "mediapipe-npy": ("clip.npy", recordings.landmark_arrays, in_npy),
     "csv": ("clip.csv", recordings.tables, text),
     "npy": ("clip.npy", recordings.arrays, in_npy),
 }
