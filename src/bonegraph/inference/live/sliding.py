@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream.people import Answers, Probabilities
 from bonegraph.sequence import Sequence
-
-Probabilities = NDArray[np.float32]
-"""(classes,)."""
 
 EVERYONE = -1
 """Whose answer it is where people are looked at together."""
@@ -24,8 +22,8 @@ _LEAST_SEEN = 1 / 8
 """Somebody who is seen for a smaller share of a window is not looked at, as in recordings."""
 
 
-class Stream(Protocol):
-    """What answers for people frame by frame."""
+class Answering(Protocol):
+    """What the watcher needs of a stream; those of `bonegraph.inference.stream` look at each person alone."""
 
     def step(
         self,
@@ -33,7 +31,7 @@ class Stream(Protocol):
         visible: NDArray[np.bool_],
         people: Several[int],
         confidence: NDArray[np.float32] | None = None,
-    ) -> dict[int, Probabilities | None]:
+    ) -> Answers:
         """Take the next frame.
 
         Args:
@@ -97,7 +95,7 @@ class Sliding:
         self._recogniser = recogniser
         self._window, self._stride, self._first, self._each = window, stride, first, each
         self._rings: dict[int, _Ring] = {}
-        self._answers: dict[int, Probabilities | None] = {}
+        self._answers: Answers = {}
         self._known: set[int] = set()  # who had an answer
         self._frame = -1
 
@@ -107,8 +105,8 @@ class Sliding:
         visible: NDArray[np.bool_],
         people: Several[int],
         confidence: NDArray[np.float32] | None = None,
-    ) -> dict[int, Probabilities | None]:
-        """Take the next frame; see `Stream.step`. Together, the only id is `EVERYONE`."""
+    ) -> Answers:
+        """Take the next frame; see `Answering.step`. Together, the only id is `EVERYONE`."""
         self._frame += 1
         sure = visible.astype(np.float32) if confidence is None else np.where(visible, confidence, 0)
         for row, person in enumerate(people):
@@ -120,7 +118,7 @@ class Sliding:
         return self._answers
 
     def end(self, person: int) -> Probabilities | None:
-        """Forget a person; see `Stream.end`. `EVERYONE` forgets all."""
+        """Forget a person; see `Answering.end`. `EVERYONE` forgets all."""
         subjects = {who: rings for who, rings in self._subjects().items() if who == person}
         self._known.update(subjects)  # there is no time left to wait for more
         answer = self._scored(subjects).get(person)
@@ -136,8 +134,8 @@ class Sliding:
             return {person: [ring] for person, ring in self._rings.items()}
         return {EVERYONE: list(self._rings.values())} if self._rings else {}
 
-    def _scored(self, subjects: dict[int, list[_Ring]]) -> dict[int, Probabilities | None]:
-        answers: dict[int, Probabilities | None] = dict.fromkeys(subjects)
+    def _scored(self, subjects: dict[int, list[_Ring]]) -> Answers:
+        answers: Answers = dict.fromkeys(subjects)
         clips = {}
         for who, rings in subjects.items():
             count = min(self._window, self._frame - min(ring.first for ring in rings) + 1)

@@ -12,9 +12,10 @@ import numpy as np
 from bonegraph.inference.films import check_estimator
 from bonegraph.inference.live.course import Course
 from bonegraph.inference.live.events import Answer, End, Event, Leave
-from bonegraph.inference.live.sliding import EVERYONE, Probabilities, Sliding, Stream
+from bonegraph.inference.live.sliding import EVERYONE, Answering, Sliding
 from bonegraph.inference.live.steady import Joints, Moment, Steady
 from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream.people import Probabilities
 from bonegraph.inference.windows import cutting_for, looks_at_each
 from bonegraph.pose.estimator import Person, PoseEstimator
 from bonegraph.sequence import Sequence
@@ -97,7 +98,7 @@ class Watcher:
         self.threshold = recogniser.threshold if threshold is None else threshold
         frames = max(1, round(self.window * meaning.fps))
         self._stride = max(1, round(every * meaning.fps))
-        self._stream: Stream = Sliding(
+        self._stream: Answering = Sliding(
             recogniser,
             window=frames,
             stride=self._stride,
