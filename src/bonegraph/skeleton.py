@@ -377,6 +377,14 @@ class Conversion:
         )
 
 
+def way_out(source: Skeleton, target: Skeleton) -> str:
+    """What to do with a store on one skeleton where another one is needed, as the end of an error message."""
+    how = conversion(source, target)
+    if how.missing:
+        return f"it cannot be converted, as '{source.name}' has no {', '.join(how.missing)}."
+    return f"prepare the recordings again with --to_skeleton {target.name} (or its .yaml file)."
+
+
 def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """Match two skeletons by joint name; joints that only the target has become averages, or are listed as missing."""
     weights = np.zeros((target.num_joints, source.num_joints), dtype=np.float32)

@@ -29,6 +29,7 @@ from bonegraph.transforms.pipeline import Augment
 # Where a recipe's data are named in its own name: skeleton, coordinates, unit and whether there is a confidence.
 DATA = {
     "demo": ("ntu25", 3, "m", False),
+    "own": ("mediapipe33", 2, "px", True),
     "nw-ucla": ("ucla20", 3, "m", False),
     "sbu": ("sbu15", 3, "m", False),
     "utd-mhad": ("utd20", 3, "m", False),

@@ -19,6 +19,7 @@ from torch import Tensor
 from bonegraph.datasets.card import Card
 from bonegraph.datasets.splits import Split
 from bonegraph.datasets.writer import StoreWriter
+from bonegraph.inference.stream import ExactStream
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
 from bonegraph.models.stgcn import Config
@@ -64,6 +65,34 @@ def checkpoint() -> list[bytes]:
     meaning = Meaning(body, ("wave", "sit"), Transforms(), Length(), 2, 30.0, "m", {"seed": "1"})
     with tempfile.TemporaryDirectory() as folder:
         return [save_checkpoint(Path(folder) / "model.safetensors", model, meaning).read_bytes()]
+
+
+@cache
+def stream() -> ExactStream:
+    """A stream of a very small network, which follows one person."""
+    body = Skeleton("mine", ("head", "left hand", "right hand"), (0, 0, 0), (0, 2, 1))
+    model = build(Config(widths=(4,), strides=(2,), temporal_kernel=3), body, 2).eval()
+    meaning = Meaning(body, ("wave", "sit"), Transforms(), Length("all"), 2, 30.0, "m")
+    return ExactStream(model, meaning, window=4)
+
+
+@cache
+def stream_states() -> list[bytes]:
+    """Some frames after it began."""
+    for frame in rng().normal(size=(5, 1, 3, 3)).astype(np.float32):
+        stream().step(frame, np.ones((1, 3), np.bool_), [1])
+    with tempfile.TemporaryDirectory() as folder:
+        stream().save(Path(folder) / "state")
+        return [(Path(folder) / "state").read_bytes()]
+
+
+def go_on(path: Path) -> None:
+    """Read a state and take a few more frames."""
+    stream().restore(path)
+    for _ in range(3):
+        stream().step(np.zeros((1, 3, 3), np.float32), np.ones((1, 3), np.bool_), [1])
+    for person in stream().people:
+        stream().end(person)
 
 
 @cache

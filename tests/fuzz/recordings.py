@@ -154,3 +154,40 @@ def npy(array: NDArray[Any]) -> bytes:
 def arrays() -> list[bytes]:
     """(T, V, C) and (T, M, V, C)."""
     return [npy(rng().random((3, 17, 2)).astype(np.float32)), npy(rng().random((2, 2, 15, 3)))]
+
+
+@cache
+def landmarks() -> list[bytes]:
+    """Two frames of MediaPipe in its layouts: one person, people of the Tasks interface, by name, flat, by number."""
+
+    def marks() -> list[dict[str, float]]:
+        return [dict(zip(("x", "y", "z", "visibility"), mark, strict=True)) for mark in numbers(4)]
+
+    def numbers(axes: int) -> list[list[float]]:
+        rows: list[list[float]] = rng().random((33, axes)).round(3).tolist()
+        return rows
+
+    named = dict(zip(SKELETONS["mediapipe33"].joints, marks(), strict=True))
+    contents: list[Any] = [
+        [marks(), None],
+        [{"landmarks": [marks(), marks()], "worldLandmarks": [marks(), marks()]}, {"landmarks": []}],
+        [named, {}],
+        {"frames": [np.ravel(numbers(4)).tolist(), []]},
+        {"0": numbers(3), "2": numbers(2)},
+        [{"frame": 3, "poseLandmarks": marks()}, {"frame": 5, "poseLandmarks": marks()}],
+    ]
+    return [json.dumps(content).encode() for content in contents]
+
+
+@cache
+def landmark_tables() -> list[bytes]:
+    """Columns by number with a class beside them, and no heading."""
+    numbered = ",".join(["class", *(f"{axis}{number}" for number in range(1, 34) for axis in "xyzv")]).encode()
+    body = rows(rng().random((3, 132)), ",")
+    return [numbered + b"\n" + b"\n".join(b"wave," + line for line in body.splitlines()), body]
+
+
+@cache
+def landmark_arrays() -> list[bytes]:
+    """(T, 33, 4) and (T, 132)."""
+    return [npy(rng().random((2, 33, 4)).astype(np.float32)), npy(rng().random((2, 132)))]

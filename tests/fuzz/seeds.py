@@ -73,6 +73,9 @@ FORMAT_SEEDS: dict[str, tuple[str, Seeds, Change]] = {
     "ntu": ("S001C001P001R001A001.skeleton", recordings.ntu, text),
     "kinetics-skeleton": ("clip.json", recordings.kinetics, text),
     "openpose": ("clip_000000000007_keypoints.json", recordings.openpose, text),
+    "mediapipe": ("clip.json", recordings.landmarks, text),
+    "mediapipe-csv": ("clip.csv", recordings.landmark_tables, text),
+    "mediapipe-npy": ("clip.npy", recordings.landmark_arrays, in_npy),
     "csv": ("clip.csv", recordings.tables, text),
     "npy": ("clip.npy", recordings.arrays, in_npy),
 }
@@ -174,6 +177,7 @@ def targets() -> dict[str, Target]:
     found += [
         Target("skeleton", "stick.yaml", Skeleton.from_yaml, kept.skeletons, text),
         Target("checkpoint", "model.safetensors", load_checkpoint, kept.checkpoint, in_safetensors),
+        Target("stream", "state.safetensors", kept.go_on, kept.stream_states, in_safetensors),
         Target("weights zip", "weights.pt", load_released, partial(kept.torch_files, True), in_zip(binary)),
         Target("weights old", "weights.pt", load_released, partial(kept.torch_files, False), binary),
         Target("weights safetensors", "weights.pt", load_released, kept.safetensors_files, in_safetensors),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Train a model by a recipe. An interrupted run goes on with the same command.
 
 examples:
+  bonegraph fit own --data data/mine --run runs/mine                 (your own data; the settings follow from the store)
   bonegraph fit nw-ucla --data data/nw-ucla --run runs/nw-ucla
   bonegraph fit nw-ucla --data data/nw-ucla --run runs/seed1 --seed 1 --optimizer.lr 0.05
   bonegraph fit runs/seed1/config.yaml --run runs/again
@@ -31,7 +32,7 @@ examples:
 
 def run(arguments: list[str]) -> None:
     """Called by the command line."""
-    from bonegraph.commands.settings import base_settings, parse
+    from bonegraph.commands.settings import base_settings, data_of, parse
 
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     name = named[0] if named else ""
@@ -58,7 +59,7 @@ def run(arguments: list[str]) -> None:
     # The parser has ideas of its own about an option of this name.
     print_config = "--print_config" in arguments
     rest = [argument for argument in arguments[len(named) :] if argument != "--print_config"]
-    base = base_settings(name or "demo")
+    base = base_settings(name or "demo", data_of(rest))
     given, settings = parse(parser, rest, base, "fit")
     if given.streams:
         by_hand = any(argument.partition("=")[0] == "--transforms.stream" for argument in rest)

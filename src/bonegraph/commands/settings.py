@@ -5,22 +5,43 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
+from collections.abc import Sequence
+from pathlib import Path
 
 import jsonargparse
 
 from bonegraph.commands import one_line
-from bonegraph.training.recipes import recipe
+from bonegraph.datasets.card import is_store
+from bonegraph.datasets.store import Store
+from bonegraph.training.recipes import FOR_STORE, recipe
 from bonegraph.training.settings import Settings, read_settings
 
 
-def base_settings(name: str) -> Settings:
+def base_settings(name: str, data: str = "") -> Settings:
     """Settings of a recipe or of a file.
 
+    Args:
+        name: of the recipe or the file.
+        data: the store that will be trained on, which some recipes look at; it need not be there yet.
+
     Raises:
-        ValueError: there is no such recipe.
+        ValueError: there is no such recipe, or it cannot fit the store.
         FileNotFoundError: there is no such file.
     """
-    return read_settings(name) if name.endswith((".yaml", ".yml")) else recipe(name)
+    if name.endswith((".yaml", ".yml")):
+        return read_settings(name)
+    looks = name in FOR_STORE and bool(data) and is_store(Path(data))
+    return recipe(name, Store.open(data) if looks else None)
+
+
+def data_of(arguments: Sequence[str]) -> str:
+    """What ``--data`` says in arguments that are not parsed yet; empty if nothing."""
+    found = ""
+    for number, argument in enumerate(arguments):
+        option, _, value = argument.partition("=")
+        if option == "--data":
+            found = value or next(iter(arguments[number + 1 :]), "")
+    return found
 
 
 def parse(

@@ -19,7 +19,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -77,6 +77,7 @@ def prepare(
     progress: bool = True,
     overwrite: bool = False,
     shard: Shard | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Report:
     """Read every clip of a data set and write them as a store.
 
@@ -93,6 +94,7 @@ def prepare(
         progress: show a progress bar.
         overwrite: write the store again even if it is there.
         shard: prepare only this piece, as a shard to be merged with the others; it may turn out empty.
+        say: called, before anything takes time, with a line about what was guessed from the files.
 
     Returns:
         What was done; ``str(report)`` is one line.
@@ -109,6 +111,8 @@ def prepare(
     root = None if source_folder is None else Path(source_folder)
     out = Path(out_folder).absolute()
     found = known_set.find("" if root is None else root)
+    if say is not None and (guessed := known_set.guessed()):
+        say(guessed)
     if all(source.path is None for source in found):
         root = None  # computed clips lie nowhere
     if root is not None and out.resolve().is_relative_to(root.resolve()):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.models.released.preprocessing import PREPROCESSING
-from bonegraph.read import FORMATS, read
+from bonegraph.read import FORMATS, format_of, read
+from bonegraph.read.mediapipe import read_mediapipe
 from bonegraph.read.ntu import CLEANING, read_recording
 from bonegraph.read.ntu.released import released_ctrgcn
 from bonegraph.read.table import read_table
@@ -35,8 +36,9 @@ def read_for(meaning: Meaning, path: str | Path, format: str | None = None) -> t
     """Read a recording for a checkpoint.
 
     ``.skeleton`` files of NTU RGB+D are cleaned as the public code does where the checkpoint was converted from its
-    weights, so that the answer is the one that this code would give. A table or an array that does not tell its
-    skeleton is taken to be on that of the checkpoint, if it has as many joints.
+    weights, so that the answer is the one that this code would give. Of landmarks of MediaPipe, a checkpoint in metres
+    gets those of the world. A table or an array that does not tell its skeleton is taken to be on that of the
+    checkpoint, if it has as many joints.
 
     Args:
         meaning: of the checkpoint.
@@ -51,6 +53,8 @@ def read_for(meaning: Meaning, path: str | Path, format: str | None = None) -> t
         ValueError: it cannot be read, or the public code fails on it.
     """
     path = Path(path)
+    if meaning.unit == "m" and path.exists() and format_of(path, format).startswith("mediapipe"):
+        return read_mediapipe(path, space="world"), ""
     chosen = PREPROCESSING.get(meaning.made.get("preprocessing", ""))
     if chosen is None or not chosen.stores:
         return _read(meaning, path, format), ""

@@ -13,6 +13,7 @@ from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.sample import Batch
 from bonegraph.scores import Scores
+from bonegraph.skeleton import way_out
 from bonegraph.transforms.pipeline import apply
 
 
@@ -37,8 +38,8 @@ def check_fits(meaning: Meaning, store: Store) -> None:
     if meaning.skeleton != store.skeleton:
         raise ValueError(
             f"the checkpoint takes the skeleton '{meaning.skeleton.name}' ({meaning.skeleton.num_joints} joints), but "
-            f"'{store.name}' has '{store.skeleton.name}' ({store.skeleton.num_joints} joints); use a checkpoint that "
-            "was trained on this skeleton."
+            f"'{store.name}' has '{store.skeleton.name}' ({store.skeleton.num_joints} joints); "
+            + way_out(store.skeleton, meaning.skeleton)
         )
     if meaning.classes != store.classes:
         raise ValueError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bonegraph.read.kinetics import read_kinetics
+from bonegraph.read.mediapipe import is_mediapipe_csv, is_mediapipe_json, is_mediapipe_npy, read_mediapipe
 from bonegraph.read.msr import read_msr
 from bonegraph.read.ntu import read_ntu
 from bonegraph.read.openpose import PATTERN, read_openpose
@@ -55,6 +56,9 @@ FORMATS: dict[str, Format] = {
     "msr-action3d": Format("*_skeleton3D.txt", read_msr),
     "penn-action": Format("*.mat", read_penn),
     "ntu": Format("*.skeleton", read_ntu),
+    "mediapipe": Format("*.json", read_mediapipe, is_mediapipe_json),
+    "mediapipe-csv": Format("*.csv", read_mediapipe, is_mediapipe_csv),
+    "mediapipe-npy": Format("*.npy", read_mediapipe, is_mediapipe_npy),
     "kinetics-skeleton": Format("*.json", read_kinetics, lambda head: b'"frame_index"' in head or b'"data"' in head),
     "openpose": Format(PATTERN, read_openpose, lambda head: b'"people"' in head, folder=True),
     "csv": Format("*.csv", read_table),
@@ -74,31 +78,41 @@ def read(path: str | Path, format: str | None = None) -> Sequence:
         FileNotFoundError: there is no such file.
         ValueError: there is no such format, no format fits the file, or the file is damaged.
     """
+    return FORMATS[format_of(path, format)].read(Path(path))
+
+
+def format_of(path: str | Path, format: str | None = None) -> str:
+    """The format that a recording is read as: the one that is given, else that of its name and its beginning.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such format, or no format fits the file.
+    """
     path = Path(path)
     folders = {name: known for name, known in FORMATS.items() if known.folder}
     if path.is_dir() and format in (None, *folders):
         for name, known in folders.items():
             if format == name or any(path.glob(known.pattern)):
-                return known.read(path)
+                return name
     if not path.is_file():
         raise FileNotFoundError(f"no file '{path}'; give a file of one of the formats {', '.join(FORMATS)}.")
     if format is not None:
         if format not in FORMATS:
             raise ValueError(f"no format '{format}'{nearest(format, FORMATS)}.")
-        return FORMATS[format].read(path)
+        return format
     candidates = {name: candidate for name, candidate in FORMATS.items() if path.match(candidate.pattern)}
     if not candidates and is_video(path):
         raise ValueError(
             f"'{path.name}' is a video, in which people must be found first; give it to 'bonegraph recognise', or a "
-            "folder of videos to 'bonegraph prepare video' (docs/video.md)."
+            "folder of videos to 'bonegraph prepare' (docs/video.md)."
         )
     if not candidates:
         raise ValueError(f"'{path.name}' tells no format by its name; name one of: {', '.join(FORMATS)}.")
     with path.open("rb") as file:
         head = file.read(HEAD)
-    for candidate in candidates.values():
+    for name, candidate in candidates.items():
         if candidate.recognises is None or candidate.recognises(head):
-            return candidate.read(path)
+            return name
     raise ValueError(
         f"'{path.name}' begins like none of the formats that its name allows ({', '.join(candidates)}); "
         "name its format, or check the file."

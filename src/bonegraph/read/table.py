@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def read_table(
         values = values if values.ndim == 4 else values[:, None]
         skeleton = skeleton or skeleton_with(values.shape[2], values.shape[3], guess=False)
     else:
-        values, skeleton, named = _Table(path).values(skeleton)
+        values, skeleton, named = Table(path).values(skeleton)
         score = named if named is not None else score
     if score is None:
         score = has_score(skeleton, values.shape[-1])
@@ -79,7 +80,7 @@ def read_table(
 def _sequence(
     values: NDArray[Any], skeleton: Skeleton, fps: float, unit: str | None, score: bool, name: str
 ) -> Sequence:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = values.astype(np.float32)
     coordinates = values.shape[-1] - score
     unseen = np.isnan(values).any(axis=-1)
@@ -92,14 +93,18 @@ def _sequence(
     return sequence_of(values, skeleton, fps, unit, score=score, padded=False, name=name)
 
 
-class _Table:
+class Table:
     """The rows of a file as numbers, and the names of its columns if it has a heading.
+
+    Args:
+        path: the file.
+        rename: gives columns, in lower case with single spaces, other names; those that become None are passed over.
 
     Raises:
         ValueError: a row is not understood.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rename: Callable[[list[str]], list[str | None]] | None = None) -> None:
         self.name = path.name
         try:
             lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip(" ")]
@@ -113,6 +118,11 @@ class _Table:
         except csv.Error as error:
             raise ValueError(f"'{self.name}' line 1: {error}; save it as CSV in UTF-8.") from None
         self.columns = None if all(_is_number(field) for field in fields) else [_plain(field) for field in fields]
+        kept = list(range(len(fields)))
+        if rename is not None and self.columns is not None:
+            names = dict(enumerate(rename(self.columns)))
+            kept = [number for number, name in names.items() if name is not None]
+            self.columns = [name for name in names.values() if name is not None]
         rows = []
         for number, line in enumerate(lines[self.columns is not None :], start=1):
             row = line.split(comma)
@@ -121,9 +131,11 @@ class _Table:
                     f"'{self.name}' row {number} has {len(row)} fields, but the first line has {len(fields)}; mend it."
                 )
             try:
-                rows.append([_number(field) for field in row])
+                rows.append([_number(row[place]) for place in kept])
             except ValueError as error:
                 raise ValueError(f"'{self.name}' row {number}: {str(error)[:100]}; mend it.") from None
+        if not kept:
+            raise ValueError(f"'{self.name}' has no column for a joint; see docs/data.md for their names.")
         if not rows:
             raise ValueError(f"'{self.name}' has a heading but no rows; remove it or write it again.")
         self.rows = np.array(rows)

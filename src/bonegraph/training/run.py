@@ -32,6 +32,7 @@ from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import build
 from bonegraph.models.start import start_from
+from bonegraph.skeleton import Skeleton, way_out
 from bonegraph.training.distances import training_distances
 from bonegraph.training.engine import Bar, Double, quiet
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
@@ -120,7 +121,7 @@ def _train(
     model = new_model(settings, store)
     last = folder / LAST
     if settings.start and not last.is_file():
-        begin(model, settings.start)
+        begin(model, settings.start, store.skeleton)
     meaning = Meaning(
         skeleton=store.skeleton,
         classes=store.classes,
@@ -197,15 +198,20 @@ def training_seconds(folder: Path) -> float:
     return sum(float(row["seconds"]) for row in read_curves(folder / CURVES))
 
 
-def begin(model: ActionModel, start: str | Path) -> list[str]:
+def begin(model: ActionModel, start: str | Path, skeleton: Skeleton) -> list[str]:
     """Give a model the weights of a run or checkpoint; see `start_from`.
 
     Raises:
         FileNotFoundError: there is none, or the run is not finished.
-        ValueError: the weights do not fit.
+        ValueError: the weights do not fit the model, or were trained on other joints than those of the skeleton.
     """
     path = Path(start)
-    source, _ = load_checkpoint(path / FINAL if path.is_dir() else path)
+    source, meaning = load_checkpoint(path / FINAL if path.is_dir() else path)
+    if meaning.skeleton.joints != skeleton.joints:  # as many joints in another order would go unnoticed
+        raise ValueError(
+            f"cannot start from '{path}': it was trained on '{meaning.skeleton.name}', but the store has "
+            f"'{skeleton.name}'; {way_out(skeleton, meaning.skeleton)}"
+        )
     try:
         return start_from(model, source)
     except ValueError as error:

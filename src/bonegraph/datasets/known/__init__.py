@@ -6,9 +6,11 @@ from bonegraph.datasets.known.base import NO_LABEL, KnownSet, Source
 from bonegraph.datasets.known.containers import AnnotationsSet, ArraysSet, CtrGcnSet
 from bonegraph.datasets.known.kinetics import KineticsMotion, KineticsSkeleton
 from bonegraph.datasets.known.kth import Kth
+from bonegraph.datasets.known.mediapipe import MediaPipeSet
 from bonegraph.datasets.known.motions import MimedMotions
 from bonegraph.datasets.known.msr import MsrAction3d
 from bonegraph.datasets.known.ntu import Ntu60, Ntu120
+from bonegraph.datasets.known.openpose import OpenPoseSet
 from bonegraph.datasets.known.penn import PennAction
 from bonegraph.datasets.known.sbu import Sbu
 from bonegraph.datasets.known.table import TableSet
@@ -25,7 +27,8 @@ KNOWN_SETS: dict[str, type[KnownSet]] = {
         *(NwUcla, Sbu, UtdMhad, MsrAction3d, PennAction, Ntu60, Ntu120),
         *(KineticsSkeleton, KineticsMotion),
         *(Kth, MimedMotions),
-        *(ArraysSet, CtrGcnSet, AnnotationsSet, TableSet, VideoSet),
+        *(ArraysSet, CtrGcnSet, AnnotationsSet),
+        *(TableSet, OpenPoseSet, MediaPipeSet, VideoSet),
     )
 }
 """The data sets of files by name; `known_set` also knows ``"synthetic"``, which needs none."""

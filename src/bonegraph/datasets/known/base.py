@@ -73,6 +73,10 @@ class KnownSet(ABC):
         """What was set on this very data set, for the card of its store: plain values by name."""
         return vars(self)
 
+    def guessed(self) -> str:
+        """What nobody said about the files and `find` took from them, in words; nothing for most sets."""
+        return ""
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(vars(self).items()))})"
 

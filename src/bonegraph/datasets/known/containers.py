@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 
 import numpy as np
 
 from bonegraph.datasets.card import LEADING, TRAILING
 from bonegraph.datasets.known.base import NO_LABEL, KnownSet, Source, files_in
+from bonegraph.datasets.known.dividing import divided
 from bonegraph.datasets.splits import Split
 from bonegraph.read.annotations import open_annotations, pre_normalised, read_annotation
 from bonegraph.read.arrays import Arrays, has_score, labels_of, open_arrays, prefix_of, sequence_of, skeleton_with
@@ -44,19 +45,22 @@ class Container(KnownSet):
     licence = "that of the recordings"
     citation = "that of the recordings"
 
-    def __init__(self, skeleton: str | None, fps: float, unit: Unit | None, classes: Path | None) -> None:
-        if not (np.isfinite(fps) and fps > 0):
+    reasons: ClassVar[dict[str, str]] = {}
+    """Option -> where its value comes from, if nobody gives it; for people."""
+
+    def __init__(self, skeleton: str | None, fps: float | None, unit: Unit | None, classes: Path | None) -> None:
+        if fps is not None and not (np.isfinite(fps) and fps > 0):
             raise ValueError(f"the frame rate must be above 0, got {fps}.")
         if unit is not None and unit not in get_args(Unit):
             raise ValueError(f"unit cannot be {unit!r}{nearest(str(unit), get_args(Unit))}.")
-        self.fps = float(fps)
+        self.fps = FPS if fps is None else float(fps)
         self._skeleton = None if skeleton is None else get_skeleton(skeleton)
         self._unit = unit
         self._names = None if classes is None else read_classes(classes)
         # By name only: a card tells nobody how the folders of its maker are called.
         self._given: dict[str, object] = {
             "skeleton": self._skeleton and self._skeleton.name,
-            "fps": self.fps,
+            "fps": fps and float(fps),
             "unit": unit,
             "classes": classes and classes.name,
         }
@@ -64,6 +68,17 @@ class Container(KnownSet):
     def settings(self) -> dict[str, object]:
         """What was given, without what follows from it."""
         return {name: value for name, value in self._given.items() if value is not None}
+
+    def guessed(self) -> str:
+        """What nobody said about the files and was taken from them, with the options that say otherwise."""
+        said = {
+            "skeleton": f"skeleton {self.skeleton.name}",
+            "fps": f"{self.fps:g} frames per second",
+            "unit": f"unit {self.unit}",
+            "space": f"unit {self.unit}",
+        }
+        taken = [option for option in self.reasons if self._given.get(option) is None]
+        return ", ".join(f"{said[option]} {self.reasons[option]} (--{option})" for option in taken)
 
     def name_classes(self, count: int) -> None:
         """Class names as they were given, else the numbers of the classes."""
@@ -223,15 +238,17 @@ class AnnotationsSet(Container):
 
     The source is the file, or a folder with one such file. Every split of the file becomes a column with ``train``,
     ``val``, ``test`` or ``none``, and a split of the same name; one with only ``train`` and ``val`` tests on ``val``.
+    Where the file has none, the split ``random`` takes clips of each class by the seed.
 
     Args:
         skeleton: a name or a YAML file; default by the number of joints (25 ntu25, 17 coco17, ...).
-        fps: frames per second.
+        fps: frames per second; default 30.
         unit: of the positions; default metres, and pixels where there are two coordinates; ``normalised`` divides
             pixels by the width and the height of the picture.
         classes: a text file, one class name a line; default the numbers of the classes.
         normalise: centre and turn clips in space as PYSKL does before it trains (its ``PreNormalize3D``), and leave out
             frames without the first person; public weights of PYSKL and MMAction2 expect that.
+        seed: of the split ``random``.
 
     Raises:
         ValueError: a setting makes no sense.
@@ -240,18 +257,24 @@ class AnnotationsSet(Container):
 
     name = "annotations"
     where = "the annotation file (.pkl) of PYSKL or MMAction2"
+    reasons: ClassVar[dict[str, str]] = {
+        "skeleton": "by the number of joints",
+        "fps": "as the file tells none",
+        "unit": "by the number of coordinates",
+    }
 
     def __init__(
         self,
         skeleton: str | None = None,
-        fps: float = FPS,
+        fps: float | None = None,
         unit: Unit | None = None,
         classes: Path | None = None,
         normalise: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__(skeleton, fps, unit, classes)
-        self.normalise = normalise
-        self._given["normalise"] = normalise or None
+        self.normalise, self.seed = normalise, seed
+        self._given |= {"normalise": normalise or None, "seed": seed or None}
 
     def find(self, folder: str | Path) -> list[Source]:
         """Every clip of the file; one that only a split names is refused.
@@ -272,7 +295,7 @@ class AnnotationsSet(Container):
         self.splits = {name: split_over(column, opened.splits[name].values()) for name, column in columns.items()}
         unknown = sorted({clip for parts in opened.splits.values() for clip in parts} - labels.keys())
         why = "a split names it, but the file has no such annotation."
-        return [
+        sources = [
             Source(
                 clip,
                 path,
@@ -282,6 +305,8 @@ class AnnotationsSet(Container):
             )
             for clip in (*opened.ids, *unknown)
         ]
+        sources, self.splits = divided(sources, self.splits, self.seed)
+        return sources
 
     def read(self, source: Source) -> Sequence:
         """Read one clip out of the file."""

@@ -33,6 +33,12 @@ class OnSkeleton(KnownSet):
         """Those of the data set, and the skeleton."""
         return {**self.known_set.settings(), "skeleton": self.skeleton.name}
 
+    def guessed(self) -> str:
+        """As the data set, and how the joints are matched where they differ."""
+        how = conversion(self.known_set.skeleton, self.skeleton)
+        same = how.source == how.target
+        return ", ".join(filter(None, [self.known_set.guessed(), "" if same else f"converted {how}"]))
+
     def clips_at_once(self) -> int:
         """As the data set."""
         return self.known_set.clips_at_once()

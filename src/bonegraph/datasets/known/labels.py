@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 from bonegraph.datasets.card import LEADING, TRAILING
 from bonegraph.datasets.known.base import NO_LABEL, Source, files_in
-from bonegraph.datasets.known.containers import NO_PART, Container, split_over
+from bonegraph.datasets.known.containers import NO_PART, Container, Unit, split_over
+from bonegraph.datasets.known.dividing import BY_CHANCE, BY_SUBJECT, PARTS, divided
+from bonegraph.sequence import Sequence
+from bonegraph.skeleton import conversion
 
-PARTS = ("train", "val", "test")
+FOLDERS = "folders"
+"""Instead of a table of labels: the folders are the classes, even if there is one."""
 
 
 class _Row(NamedTuple):
@@ -30,16 +34,16 @@ class _Row(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The files of a folder of recordings.
+    """The recordings of a folder.
 
     Attributes:
-        files: by their path below the folder.
-        listed: the table of labels, which need not be there.
-        given: the table itself was given, not the folder.
+        files: by their path below the folder; a recording may be a folder itself.
+        listed: the table of labels; None where the folders are the classes.
+        given: the table itself was given as the source, not the folder.
     """
 
     files: dict[str, Path]
-    listed: Path
+    listed: Path | None
     given: bool
 
 
@@ -49,23 +53,80 @@ class Labelled(Container):
     patterns: tuple[str, ...]
     has_confidence = True
 
-    def files_below(self, folder: Path) -> Found:
-        """The recordings below a folder, or beside a table of labels.
+    def __init__(
+        self,
+        skeleton: str | None,
+        fps: float | None,
+        unit: Unit | None,
+        classes: Path | None,
+        labels: str | None,
+        seed: int,
+    ) -> None:
+        super().__init__(skeleton, fps, unit, classes)
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, got {seed}.")
+        self.labels, self.seed = labels, seed
+        self._given |= {"labels": labels and Path(labels).name, "seed": seed or None}
+        self._labels_from = ""
+
+    def find(self, folder: str | Path) -> list[Source]:
+        """Every recording that the table of labels names, or every one below the folders of the classes.
+
+        Raises:
+            FileNotFoundError: the folder is missing or holds no recording, or there is no such table.
+            ValueError: the table is damaged, nothing has a label, or it is in doubt what the recordings are.
+        """
+        found = self.files_below(Path(folder))
+        self.look_at(list(found.files.values()))
+        return self.labelled(found)
+
+    def recordings(self, folder: Path) -> list[Path]:
+        """The files (or folders) that are one recording each.
 
         Raises:
             FileNotFoundError: the folder is missing or holds none.
         """
+        return files_in(self, folder, *self.patterns)
+
+    def look_at(self, recordings: list[Path]) -> None:
+        """Take what is not set, such as the skeleton, from the recordings themselves.
+
+        Raises:
+            ValueError: none of them can be read, or it stays in doubt.
+        """
+
+    def files_below(self, folder: Path) -> Found:
+        """The recordings below a folder, or beside a table of labels.
+
+        Raises:
+            FileNotFoundError: the folder is missing or holds none, or there is no such table.
+            ValueError: two tables are given.
+        """
         given = folder.is_file()
-        listed = folder if given else folder / "labels.csv"
+        if given and self.labels is not None:
+            raise ValueError(f"'{folder}' is a table of labels itself; give it, or the folder with --labels.")
+        usual = folder if given else folder / "labels.csv"
         folder = folder.parent if given else folder
+        listed = self._table(folder, usual)
         files = {
-            path.relative_to(folder).as_posix(): path
-            for path in files_in(self, folder, *self.patterns)
-            if path != listed
+            path.relative_to(folder).as_posix(): path for path in self.recordings(folder) if path not in (usual, listed)
         }
         if not files:
             raise FileNotFoundError(f"'{folder}' holds no recording; get {self.where}, and give that folder.")
         return Found(files, listed, given)
+
+    def _table(self, folder: Path, usual: Path) -> Path | None:
+        if self.labels == FOLDERS:
+            return None
+        if self.labels is None:
+            return usual if usual.is_file() else None
+        for path in (folder / self.labels, Path(self.labels)):
+            if path.is_file():
+                return path
+        raise FileNotFoundError(
+            f"no table of labels '{self.labels}', in '{folder}' or here; give a CSV file with the columns file and "
+            f"label, or '{FOLDERS}' where the folders are the classes."
+        )
 
     def labelled(self, found: Found) -> list[Source]:
         """A clip for every recording, and for every row of the table; sets the class names and the splits.
@@ -74,16 +135,17 @@ class Labelled(Container):
             ValueError: the table is damaged, or nothing has a label.
         """
         files, listed, given = found
-        rows = _listed(listed, files, forgotten=not given) if listed.is_file() else _by_folder(files)
+        rows = _by_folder(files) if listed is None else _listed(listed, files, forgotten=not given)
         number_of = self._numbers({row.label for row in rows if not row.refused})
+        self._labels_from = "the folders" if listed is None else f"'{listed.name}'"
         facts = _typed(rows)
-        self.splits = {
+        splits = {
             "given" if column == "part" else column: split_over(column, values)
             for column in facts[0]
             if _tells_parts(values := {str(row[column]) for row in facts})
         }
         endings = {pattern.removeprefix("*") for pattern in self.patterns}
-        return [
+        sources = [
             Source(
                 file.with_suffix("").as_posix() if (file := PurePosixPath(row.file)).suffix in endings else row.file,
                 files.get(row.file, listed),
@@ -93,6 +155,33 @@ class Labelled(Container):
             )
             for row, fact in zip(rows, facts, strict=True)
         ]
+        sources, self.splits = divided(sources, splits, self.seed)
+        return sources
+
+    def as_ours(self, sequence: Sequence) -> Sequence:
+        """A recording on the skeleton of the set.
+
+        Raises:
+            ValueError: it lacks joints of it.
+        """
+        how = conversion(sequence.skeleton, self.skeleton)
+        if how.missing:
+            raise ValueError(
+                f"it is on '{how.source.name}', which has no {', '.join(how.missing)} of '{how.target.name}', the "
+                "skeleton of the others; prepare it apart."
+            )
+        return sequence.to_skeleton(self.skeleton)[0]
+
+    def guessed(self) -> str:
+        """What nobody said about the recordings and was taken from them, with the options that say otherwise."""
+        known = [super().guessed()]
+        if self.labels is None:
+            known.insert(0, f"{len(self.classes)} classes from {self._labels_from} (--labels)")
+        if BY_CHANCE in self.splits:
+            known.append(f"split '{BY_CHANCE}' by seed {self.seed} (--seed, or a column subject or part)")
+        elif BY_SUBJECT in self.splits:
+            known.append(f"split '{BY_SUBJECT}' by subject")
+        return ", ".join(filter(None, known))
 
     def _numbers(self, there: set[str]) -> dict[str, int]:
         """Class number of every label that occurs; sets the class names."""
@@ -111,7 +200,7 @@ class Labelled(Container):
 
 
 def _listed(path: Path, files: dict[str, Path], *, forgotten: bool) -> list[_Row]:
-    """The rows of ``labels.csv``, and if wanted one for every file that it forgets.
+    """The rows of a table of labels, and if wanted one for every recording that it forgets.
 
     Raises:
         ValueError: the table is damaged.
@@ -185,4 +274,4 @@ def _is_whole(text: str) -> bool:
 
 
 def _tells_parts(values: set[str]) -> bool:
-    return bool(values & set(PARTS)) and values <= {*PARTS, NO_PART, ""}
+    return len(values & set(PARTS)) > 1 and values <= {*PARTS, NO_PART, ""}

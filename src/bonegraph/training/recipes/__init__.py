@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from bonegraph.datasets.store import Store
 from bonegraph.skeleton import nearest
-from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, kth, msg3d, small, stf, stgcn, stgcnpp
+from bonegraph.training.recipes import agcn, baselines, ctrgcn, dualhead, kth, msg3d, own, small, stf, stgcn, stgcnpp
 from bonegraph.training.settings import Settings
 
 GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
     "Where to begin: ST-GCN on data that a CPU trains in minutes": {
         "demo": small.demo,
+        "own": own.own,
         "nw-ucla": small.nw_ucla,
         "sbu": small.sbu,
         "utd-mhad": small.utd_mhad,
@@ -109,6 +111,9 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
 RECIPES: dict[str, Callable[[], Settings]] = {name: make for group in GROUPS.values() for name, make in group.items()}
 """Recipe name -> settings."""
 
+FOR_STORE: dict[str, Callable[[Store], Settings]] = {"own": own.own_of}
+"""Recipes that look at the store first, where there is one."""
+
 OLD_NAMES = {
     "ntu-paper": "stgcn-ntu60-paper",
     "ntu-released": "stgcn-ntu60-released",
@@ -120,12 +125,18 @@ OLD_NAMES = {
 """Names from when ST-GCN was the only model -> theirs now."""
 
 
-def recipe(name: str) -> Settings:
+def recipe(name: str, store: Store | None = None) -> Settings:
     """Settings of a recipe. They keep the name that they are asked for by, so that older runs go on.
 
+    Args:
+        name: of the recipe.
+        store: that will be trained on, for recipes that depend on it.
+
     Raises:
-        ValueError: no such recipe; the message lists the choices.
+        ValueError: no such recipe, which lists the choices; or it cannot fit the store.
     """
+    if name in FOR_STORE and store is not None:
+        return FOR_STORE[name](store)
     if name in OLD_NAMES:
         return replace(recipe(OLD_NAMES[name]), recipe=name)
     if name not in RECIPES:

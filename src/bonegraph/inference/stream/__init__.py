@@ -1,0 +1,9 @@
+"""Recognition of people in frames that come one by one."""
+
+from bonegraph.inference.stream.exact import ExactStream
+from bonegraph.inference.stream.network import FrameNetwork, State
+from bonegraph.inference.stream.opening import open_stream
+from bonegraph.inference.stream.people import Answers, Stream
+from bonegraph.inference.stream.window import WindowStream
+
+__all__ = ["Answers", "ExactStream", "FrameNetwork", "State", "Stream", "WindowStream", "open_stream"]
