@@ -45,8 +45,8 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "--overwrite" in error
     assert json.loads((out / "bench.json").read_text()) == data
-    assert main([*command[:-2], "--ways", "plain", "--out", str(out), "--overwrite"]) == 0
-    assert json.loads((out / "bench.json").read_text())["settings"]["ways"] == ["plain"]
+    assert main(["bench", *QUICK, "--cases", "prepare", "--out", str(out), "--overwrite"]) == 0
+    assert json.loads((out / "bench.json").read_text())["settings"]["cases"] == ["prepare"]
 
 
 class Impatient(nn.Module):

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import bonegraph
-
 
 def machine() -> dict[str, object]:
     """What a figure of speed depends on, for JSON."""
@@ -39,15 +37,15 @@ def processor() -> str:
 
 def commit() -> str:
     """Of this package's sources, ``unknown`` where they are no checkout."""
-    here = Path(bonegraph.__file__).parent
+    here = Path(__file__)
     try:
         answer = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", "__init__.py"], cwd=here, capture_output=True, check=False
+            ["git", "ls-files", "--error-unmatch", here.name], cwd=here.parent, capture_output=True, check=False
         )
         if answer.returncode:  # installed below somebody else's checkout
             return "unknown"
         found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short", "HEAD"], cwd=here.parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
