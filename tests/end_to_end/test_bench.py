@@ -47,6 +47,7 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads((out / "bench.json").read_text()) == data
     assert main(["bench", *QUICK, "--cases", "prepare", "--out", str(out), "--overwrite"]) == 0
     assert json.loads((out / "bench.json").read_text())["settings"]["cases"] == ["prepare"]
+    assert {path.name for path in out.iterdir()} == {"bench.json", "bench.md"}  # a picture of other figures would lie
 
 
 class Impatient(nn.Module):

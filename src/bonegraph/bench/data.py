@@ -22,7 +22,7 @@ from bonegraph.skeleton import SKELETONS
 from bonegraph.transforms.streams import STREAMS, streams
 
 BATCH, FRAMES = 64, 64
-STORED, BATCHES, RECORDINGS = 8_192, 16, 32
+STORED, BATCHES, RECORDINGS = 4_096, 16, 32
 """Clips of the store, batches of a turn, recordings to prepare: small, since they are made anew for each run."""
 DATA_CASES = ("loader", "prepare")
 

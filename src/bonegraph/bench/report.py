@@ -15,6 +15,7 @@ from bonegraph.bench.ways import WAYS
 from bonegraph.files import write_whole
 
 VERSION = 1
+JSON = "bench.json"
 _BUSY_LOAD, _BUSY_RATIO = 0.5, 1.1
 _WORDS = ("model", "way", "case", "pass", "precision")
 _FIRST = next(iter(WAYS))
@@ -66,13 +67,21 @@ def content(
 
 
 def write(folder: Path, rows: list[Row], data: dict[str, Any]) -> list[Path]:
-    """Write bench.json, bench.md and, once there is something to draw, bench.png; each of them whole or not at all."""
-    files = {"bench.json": json.dumps(data, indent=1).encode(), "bench.md": markdown(rows, data).encode()}
+    """Write bench.json, bench.md and, where models were measured, bench.png; each of them whole or not at all."""
+    files = {JSON: as_json(data), "bench.md": markdown(rows, data).encode(), "bench.png": b""}
     if drawn := picture(rows, "; ".join(_remarks(data))):
         files["bench.png"] = drawn
+    else:  # one of an earlier measurement would lie
+        (folder / "bench.png").unlink(missing_ok=True)
+        del files["bench.png"]
     for name, text in files.items():
         write_whole(folder / name, text)
     return [folder / name for name in files]
+
+
+def as_json(data: dict[str, Any]) -> bytes:
+    """The text of bench.json."""
+    return json.dumps(data, indent=1).encode()
 
 
 def text(rows: list[Row], data: dict[str, Any]) -> str:
@@ -98,9 +107,7 @@ def markdown(rows: list[Row], data: dict[str, Any]) -> str:
     for shared, columns in _tables(rows):
         marks = ["---" if title in _WORDS else "---:" for title in columns]
         lines = [list(columns), marks, *zip(*columns.values(), strict=True)]
-        parts.append(
-            "\n".join(filter(None, [shared])) + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        )
+        parts.append(f"{shared}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -115,7 +122,8 @@ def _heading(data: dict[str, Any]) -> list[str]:
     before, after = about["load_before"], about["load_after"]
     if before is not None:
         lines.append(f"load: {before:g} before, {after:g} after")
-    lines.append("GFLOP/s and comparisons: on one thread by the time of the processor, else by that of the clock")
+    if data["peak"]:
+        lines.append("GFLOP/s and comparisons: on one thread by the time of the processor, else by that of the clock")
     return [*lines, *_remarks(data)]
 
 

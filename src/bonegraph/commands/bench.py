@@ -42,6 +42,7 @@ def run(arguments: list[str]) -> None:
     from bonegraph.bench import report
     from bonegraph.bench.machine import load, machine
     from bonegraph.bench.measure import take_turns
+    from bonegraph.files import write_whole
 
     settings = {name: value for name, value in vars(given).items() if name not in ("out", "overwrite", "progress")}
     about, before = {**machine(), "memory_kept": keep_memory()}, load()
@@ -53,7 +54,7 @@ def run(arguments: list[str]) -> None:
 
     def keep() -> None:
         if folder is not None:
-            report.write(folder, rows, found(whole=False))
+            write_whole(folder / report.JSON, report.as_json(found(whole=False)))
 
     with tempfile.TemporaryDirectory(prefix="bonegraph-bench-") as scratch:
         rows += _rows(given, Path(scratch))
