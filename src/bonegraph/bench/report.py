@@ -115,7 +115,7 @@ def _heading(data: dict[str, Any]) -> list[str]:
     about, settings = data["machine"], data["settings"]
     lines = [
         f"{about['processor']}, {about['cores']} cores, torch {about['torch']}, commit {about['commit']}",
-        f"width {settings['width']}, medians of {settings['repeats']} turns, freed memory "
+        f"width {settings['width']}, medians of {'' if data['complete'] else 'at most '}{settings['repeats']} turns, freed memory "
         + ("kept" if about["memory_kept"] else "given back"),
     ]
     lines += [f"peak: {p['gflops']:.0f} GFLOP/s, {p['precision']}, threads: {p['threads']}" for p in data["peak"]]
