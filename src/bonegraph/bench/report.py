@@ -113,10 +113,11 @@ def markdown(rows: list[Row], data: dict[str, Any]) -> str:
 
 def _heading(data: dict[str, Any]) -> list[str]:
     about, settings = data["machine"], data["settings"]
+    turns = settings["repeats"] if data["complete"] else f"at most {settings['repeats']}"
+    memory = "kept" if about["memory_kept"] else "given back"
     lines = [
         f"{about['processor']}, {about['cores']} cores, torch {about['torch']}, commit {about['commit']}",
-        f"width {settings['width']}, medians of {'' if data['complete'] else 'at most '}{settings['repeats']} turns, freed memory "
-        + ("kept" if about["memory_kept"] else "given back"),
+        f"width {settings['width']}, medians of {turns} turns, freed memory {memory}",
     ]
     lines += [f"peak: {p['gflops']:.0f} GFLOP/s, {p['precision']}, threads: {p['threads']}" for p in data["peak"]]
     before, after = about["load_before"], about["load_after"]
