@@ -53,7 +53,7 @@ class NaiveSTGCN(Naive):
         self.units = nn.Sequential()
         for unit in ours.units:
             assert isinstance(unit, stgcn.FactorisedUnit)
-            self.units.append(Unit(unit, ours.graph))
+            self.units.append(Unit(unit, ours.adjacency))
         self.head = copied(ours.head)
 
     def logits(self, x: Tensor) -> tuple[Tensor, ...]:
