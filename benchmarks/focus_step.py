@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bonegraph.allocator import keep_memory
-from bonegraph.bench.machine import machine as machine
+from bonegraph.bench.machine import machine
 from bonegraph.bench.naive.msg3d import NaiveMSG3D
 from bonegraph.features import pool
 from bonegraph.models import msg3d, stf
