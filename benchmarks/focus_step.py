@@ -2,7 +2,7 @@
 
 Rows, each a whole step (zero the gradients, forward, losses, backward, SGD):
 
-    msg3d, naive               MS-G3D written down as its equations read (naive_msg3d.py), memory as the system has it
+    msg3d, naive               MS-G3D written down as its equations read, memory as the system has it
     msg3d, naive, kept         the same, freed memory kept in the process
     msg3d                      ours
     stf, cross-entropy         STF without losses on its focus
@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -31,12 +30,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from benchmarks.naive_msg3d import NaiveMSG3D
-from benchmarks.store import processor
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bonegraph.allocator import keep_memory
+from bonegraph.bench.machine import machine
+from bonegraph.bench.naive.msg3d import NaiveMSG3D
 from bonegraph.features import pool
 from bonegraph.models import msg3d, stf
 from bonegraph.models.base import kept_statistics
@@ -210,24 +209,6 @@ def table(shape: str, found: dict[str, dict[str, float]]) -> str:
     for pair in found["clock_ratios"]:
         lines.append(f"{pair:42}{found['clock_ratios'][pair]:9.2f}x{found['processor_ratios'][pair]:11.2f}x")
     return "\n".join(lines)
-
-
-def machine() -> dict[str, object]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "machine": platform.machine(),
-        "processor": processor(),
-        "commit": commit.stdout.strip() if commit.returncode == 0 else "unknown",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from benchmarks.focus_step import machine
 
+from bonegraph.bench.machine import machine
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.untrimmed import answers
 from bonegraph.models import stgcn

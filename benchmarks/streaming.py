@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.focus_step import machine
 
 from bonegraph.allocator import keep_memory
+from bonegraph.bench.machine import machine
 from bonegraph.inference.stream import ExactStream, FrameNetwork
 from bonegraph.models import stgcn, stgcnpp
 from bonegraph.models.base import ActionModel

@@ -26,6 +26,7 @@ COMMANDS = {
     "explain": "which joints, and when, an answer comes from: a film, and whether the network minds losing them",
     "draw": "pictures of a skeleton and its partitions",
     "recipes": "list the recipes",
+    "bench": "how fast the models are on this machine: plain, fast, and as the papers read",
     "models": "list the models, and what each costs: parameters, multiply-adds, memory, time",
     "reproduce": "measure a table of a paper",
     "demo": "all of the above on built-in data, in three minutes",

@@ -25,6 +25,7 @@ ORDER = (
     ("training",),
     ("inference",),
     ("viz",),
+    ("bench",),
     ("reproduce",),
     ("web",),
     ("commands",),

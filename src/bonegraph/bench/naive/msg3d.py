@@ -1,24 +1,19 @@
-"""MS-G3D written down as its equations read, for comparison of speed: what an implementation costs that stops there.
+"""MS-G3D as its equations read: Liu, Zhang, Chen, Wang and Ouyang, CVPR 2020.
 
-Liu, Zhang, Chen, Wang and Ouyang, CVPR 2020. Windows are unfolded, each with its frames padded; all scales are gathered
-before they are weighted; every branch of a temporal convolution has convolutions and normalisations of its own; people
-who are not there are computed like the others. The weights are those of `bonegraph.models.msg3d`.
+Windows are unfolded, each with its frames padded; all scales are gathered before they are weighted; every branch of a
+temporal convolution has convolutions and normalisations of its own.
 
 Axes: R people as rows, C channels, T frames, V joints, K scales.
 """
 
 from __future__ import annotations
 
-import copy
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonegraph.bench.naive.base import Naive, copied, pooled
 from bonegraph.models import msg3d
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 class GraphConvolution(nn.Module):
@@ -30,8 +25,8 @@ class GraphConvolution(nn.Module):
         super().__init__()
         self.register_buffer("graph", ours.graph.clone())
         self.residual_graph = nn.Parameter(ours.residual_graph.detach().clone())
-        self.conv = _copied(ours.conv)
-        self.norm = _copied(ours.norm)
+        self.conv = copied(ours.conv)
+        self.norm = copied(ours.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gather in all scales, then weight."""
@@ -48,8 +43,8 @@ class WindowConvolution(nn.Module):
         super().__init__()
         self.window, self.stride, self.dilation = ours.window, ours.stride, ours.dilation
         self.inside = GraphConvolution(ours)
-        self.collapse = _copied(ours.collapse)
-        self.collapse_norm = _copied(ours.collapse_norm)
+        self.collapse = copied(ours.collapse)
+        self.collapse_norm = copied(ours.collapse_norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
@@ -81,9 +76,9 @@ class TemporalConvolution(nn.Module):
                 continue
             after = _part_of_norm(ours.norm, rows)
             pooled = place == len(ours.convs)
-            middle = nn.MaxPool2d((3, 1), strides, (1, 0)) if pooled else _copied(ours.convs[place])
+            middle = nn.MaxPool2d((3, 1), strides, (1, 0)) if pooled else copied(ours.convs[place])
             self.branches.append(nn.Sequential(reduce, norm, nn.ReLU(), middle, after))
-        self.residual = _copied(ours.residual)
+        self.residual = copied(ours.residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """All branches and the residual connection."""
@@ -113,37 +108,24 @@ class Block(nn.Module):
         return self.fusion(functional.relu(out))  # type: ignore[no-any-return]
 
 
-class NaiveMSG3D(nn.Module):
+class NaiveMSG3D(Naive):
     """The network.
 
     Args:
-        ours: whose weights are copied; it normalises a fixed number of people.
+        ours: whose weights are copied.
     """
 
     def __init__(self, ours: msg3d.MSG3D) -> None:
-        super().__init__()
-        assert ours.config.people
-        self.input_norm = nn.BatchNorm1d(ours.input_norm.num_features)
-        self.input_norm.load_state_dict(ours.input_norm.state_dict())
+        super().__init__(ours.input_norm, ours.config.people)
         self.blocks = nn.Sequential()
         for block in ours.blocks:
             assert isinstance(block, msg3d.Block)
             self.blocks.append(Block(block))
-        self.head = _copied(ours.head)
+        self.head = copied(ours.head)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, C, T, V, M) -> (N, classes)."""
-        clips, channels, frames, joints, people = x.shape
-        flat = x.permute(0, 4, 3, 1, 2).reshape(clips, people * joints * channels, frames)
-        flat = self.input_norm(flat).view(clips * people, joints, channels, frames)
-        out: Tensor = self.blocks(flat.permute(0, 2, 3, 1).contiguous())
-        pooled = out.view(clips, people, out.shape[1], -1).mean(dim=3).mean(dim=1)
-        logits: Tensor = self.head(pooled)
-        return logits
-
-
-def _copied(module: Module) -> Module:
-    return copy.deepcopy(module)
+        return (self.head(pooled(self.blocks(self.normalised(x)), len(x))),)
 
 
 def _part(conv: nn.Conv2d, rows: slice) -> nn.Conv2d:
