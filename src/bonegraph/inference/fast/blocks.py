@@ -10,43 +10,38 @@ from torch.nn import functional
 
 from bonegraph.features import Shift, every, hide
 from bonegraph.inference.fast.branches import MultiScaleTCN
-from bonegraph.inference.fast.convolution import Convolution
-from bonegraph.inference.stream.folding import affine, exact
+from bonegraph.inference.fast.convolution import Convolution, folded
+from bonegraph.inference.fast.joints import gather
+from bonegraph.inference.folding import affine, aggregation, exact
 from bonegraph.models import msg3d
 
 
 class Windows(nn.Module):
-    """ReLU(BN(Σ_k W_k Σ_j x[s t + j] (A_k + A_res,k)[j, i])): Eq. 8 of MS-G3D up to the collapse; τ = 1 is Eq. 4.
+    """ReLU(BN(Σ_k W_k Σ_j x[s t + j] (A_k + A_res,k)[j, i])): Eq. 8 of MS-G3D up to the collapse.
 
     Where the weights come first, the frames of a window lie side by side in memory, so that a window is a view.
 
     Args:
         part: with its convolution, graphs and normalisation.
-        window: τ.
-        stride: frames between windows.
-        dilation: frames between two frames of a window.
     """
 
     graph: Tensor
     bias: Tensor
 
-    def __init__(self, part: msg3d.MultiScaleGCN | msg3d.G3D, window: int, stride: int, dilation: int) -> None:
+    def __init__(self, part: msg3d.G3D) -> None:
         super().__init__()
-        self.window, self.stride, self.dilation = window, stride, dilation
-        self.reach = dilation * (window - 1) // 2
+        self.window, self.stride, self.dilation = part.window, part.stride, part.dilation
+        self.reach = part.dilation * (part.window - 1) // 2
         self.few = part.conv.in_channels < part.conv.out_channels  # less to gather than to give
-        assert part.conv.bias is not None
-        change, dtype = affine(part.norm), part.conv.weight.dtype
-        weight = exact(part.conv.weight) * change.scale[:, None, None, None]
-        bias = (exact(part.conv.bias) * change.scale + change.shift).to(dtype)
+        convolution, dtype = folded(part.conv, part.norm, relu=True), part.conv.weight.dtype
         graph = exact(part.graph) + exact(part.residual_graph)
-        self.subsets = len(graph)
+        self.subsets, bias = len(graph), convolution.bias
         if self.few:
-            self.convolution = Convolution(weight.to(dtype), bias, relu=True)
             graph = rearrange(graph, "k s q -> s (q k)")
         else:
-            self.convolution = Convolution(msg3d.weight_by_scale(weight, self.subsets).to(dtype), None)
-            graph = rearrange(graph, "k (j v) q -> q (j v k)", j=window)
+            convolution = Convolution(msg3d.weight_by_scale(convolution.weight, self.subsets), None)
+            graph = rearrange(graph, "k (j v) q -> q (j v k)", j=part.window)
+        self.convolution = convolution
         self.register_buffer("graph", graph.to(dtype).contiguous())
         self.register_buffer("bias", bias)
 
@@ -66,15 +61,13 @@ class Windows(nn.Module):
 
     def _gather_first(self, x: Tensor, extra: Tensor | None) -> Tensor:
         """One product for all scales and frames, then the weights."""
-        rows, joints = len(x), x.shape[3]
+        joints = x.shape[3]
         windows = self._views(x.permute(0, 2, 3, 1))
         nodes = rearrange(windows, "r n j v c -> r (c n) (j v)")
         graph = self.graph
         if extra is not None:
             graph = graph + rearrange(extra, "r k v w -> r v (w k)").repeat(1, self.window, self.window)
-        found = rearrange(
-            nodes @ graph, "r (c n) (i v k) -> (r n) i v (k c)", c=x.shape[1], v=joints, k=self.subsets
-        )
+        found = rearrange(nodes @ graph, "r (c n) (i v k) -> (r n) i v (k c)", c=x.shape[1], v=joints, k=self.subsets)
         out: Tensor = self.convolution(found.permute(0, 3, 1, 2))
         return out
 
@@ -91,20 +84,31 @@ class Windows(nn.Module):
         for row in range(rows):
             torch.bmm(graphs[row].expand(frames, -1, -1), windows[row].flatten(1, 2), out=out[row])
         out = out.add_(self.bias).relu_()
-        return rearrange(out, "r n (i v) d -> (r n) i v d", i=self.window).permute(0, 3, 1, 2)
+        found: Tensor = rearrange(out, "r n (i v) d -> (r n) i v d", i=self.window)
+        return found.permute(0, 3, 1, 2)
 
 
 class MultiScaleGCN(nn.Module):
-    """MS-GCN."""
+    """MS-GCN (Eq. 4): gathered in all scales, then weighted."""
+
+    graph: Tensor
 
     def __init__(self, part: msg3d.MultiScaleGCN) -> None:
         super().__init__()
-        self.windows = Windows(part, 1, 1, 1)
+        graph = aggregation(exact(part.graph) + exact(part.residual_graph))
+        self.register_buffer("graph", graph.to(part.conv.weight.dtype))
+        self.convolution = folded(part.conv, part.norm, relu=True)
 
     def forward(self, x: Float[Tensor, "r c t v"], extra: Tensor | None = None) -> Float[Tensor, "r d t v"]:
-        """Convolve over the joints of each frame."""
-        found: Tensor = self.windows(x, extra)
-        return rearrange(found, "(r t) d 1 v -> r t v d", r=len(x)).permute(0, 3, 1, 2)
+        """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
+        joints = x.shape[3]
+        if extra is None:
+            gathered = gather(self.graph, x, joints)
+        else:
+            graphs = self.graph + rearrange(extra, "r k v w -> r (w k) v")
+            gathered = torch.cat([gather(graphs[row], x[row : row + 1], joints) for row in range(len(x))])
+        out: Tensor = self.convolution(gathered)
+        return out
 
 
 class G3D(nn.Module):
@@ -113,7 +117,7 @@ class G3D(nn.Module):
     def __init__(self, part: msg3d.G3D) -> None:
         super().__init__()
         self.every = part.every
-        self.windows = Windows(part, part.window, part.stride, part.dilation)
+        self.windows = Windows(part)
         assert part.collapse.bias is not None
         change, dtype = affine(part.collapse_norm), part.conv.weight.dtype
         weight = exact(part.collapse.weight)[:, :, 0] * change.scale[:, None, None, None]

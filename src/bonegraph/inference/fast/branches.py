@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from bonegraph.features import hide
 from bonegraph.inference.fast.convolution import Convolution, folded
+from bonegraph.inference.fast.joints import Spatial
 from bonegraph.inference.fast.units import shortcut
-from bonegraph.inference.stream.folding import Affine, affine, exact
-from bonegraph.models import msg3d, stgcnpp
+from bonegraph.inference.folding import Affine, affine, exact
+from bonegraph.models import ctrgcn, msg3d, stgcnpp
 
 
 class Branches(nn.Module):
@@ -25,6 +26,9 @@ class Branches(nn.Module):
         pooled: what follows the max-pool.
         stride: over the frames.
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, reduce: Convolution, dilated: Iterable[Convolution], pooled: Affine, stride: int) -> None:
         super().__init__()
@@ -45,7 +49,7 @@ class Branches(nn.Module):
 
 def _slices(change: Affine, widths: Iterable[int]) -> list[Affine]:
     """An affine map of the channels of branches side by side, by branch."""
-    return [Affine(*pair) for pair in zip(*(part.split(list(widths)) for part in change), strict=True)]
+    return [Affine(*pair) for pair in zip(*(torch.split(part, [*widths]) for part in change), strict=True)]
 
 
 def _branches(reduce: Convolution, convs: nn.ModuleList, widths: Iterable[int], after: Affine, stride: int) -> Branches:
@@ -88,19 +92,56 @@ class MultiScaleTCN(nn.Module):
         return out.relu_() if self.relu else out
 
 
-class TemporalPart(nn.Module):
-    """Temporal part of ST-GCN++, to which a residual is added before a ReLU."""
+def temporal_part(part: stgcnpp.TemporalPart | ctrgcn.TemporalPart, widths: list[int]) -> Branches:
+    """The branches of a part that normalises all of them, the plain one as well, after they are put side by side.
 
-    def __init__(self, part: stgcnpp.TemporalPart) -> None:
+    Args:
+        part: of ST-GCN++ or CTR-GCN.
+        widths: channels of all branches but the plain one.
+    """
+    *others, plain = _slices(affine(part.norm), [*widths, len(part.plain.weight)])
+    after = Affine(*(torch.cat(values) for values in zip(*others, strict=True)))
+    reduce = _together(folded(part.reduce, part.reduce_norm), folded(part.plain, plain))
+    return _branches(reduce, part.dilated, widths, after, part.stride)
+
+
+class STGCNppUnit(nn.Module):
+    """Unit of ST-GCN++."""
+
+    def __init__(self, unit: stgcnpp.Unit, graph: Tensor | None = None) -> None:
         super().__init__()
-        widths = [*part.widths, len(exact(part.plain.weight))]
-        *others, plain = _slices(affine(part.norm), widths)
-        after = Affine(*(torch.cat(values) for values in zip(*others, strict=True)))
-        reduce = _together(folded(part.reduce, part.reduce_norm), folded(part.plain, plain))
-        self.branches = _branches(reduce, part.dilated, part.widths, after, part.stride)
-        self.merge = folded(part.merge, part.merge_norm, relu=True)
+        spatial = unit.spatial
+        self.spatial = Spatial(spatial.convolution, exact(spatial.graph), after=affine(spatial.norm))
+        self.spatial_residual = shortcut(spatial.residual)
+        self.branches = temporal_part(unit.temporal, unit.temporal.widths)
+        self.merge = folded(unit.temporal.merge, unit.temporal.merge_norm, relu=True)
+        self.residual = shortcut(unit.residual)
 
-    def forward(self, x: Tensor, frames: Tensor | None, add: Tensor | None) -> Float[Tensor, "r c s v"]:
-        """Branches, ReLU, merge, + what is added, ReLU."""
-        out: Tensor = self.merge(self.branches(x, frames).relu_(), add)
-        return out
+    def forward(self, x: Tensor, *, frames: Tensor | None = None) -> Tensor:
+        """One unit."""
+        assert self.spatial_residual is not None
+        out = self.spatial(x).add_(self.spatial_residual(x)).relu_()
+        result: Tensor = self.merge(
+            self.branches(out, frames).relu_(), None if self.residual is None else self.residual(x)
+        )
+        return result
+
+
+class CTRGCNUnit(nn.Module):
+    """Unit of CTR-GCN; its graphs, which each clip and channel has of its own, stay as they are."""
+
+    def __init__(self, unit: ctrgcn.Unit, graph: Tensor | None = None) -> None:
+        super().__init__()
+        self.spatial, self.spatial_norm = unit.spatial, unit.spatial_norm
+        self.spatial_residual = shortcut(unit.spatial_residual)
+        part = unit.temporal
+        self.branches = temporal_part(part, [part.width] * (len(part.dilated) + 1))
+        self.residual = shortcut(unit.residual)
+
+    def forward(self, x: Tensor, *, frames: Tensor | None = None) -> Tensor:
+        """One unit."""
+        assert self.spatial_residual is not None
+        out = self.spatial_norm(self.spatial(x, frames)).add_(self.spatial_residual(x)).relu_()
+        out = self.branches(hide(out, frames), frames)
+        result: Tensor = out if self.residual is None else out.add_(self.residual(x))
+        return result.relu_()

@@ -2,20 +2,22 @@
 
 On a CPU it goes to oneDNN, also where torch would choose otherwise, as it does for 1x1 and 3x1 convolutions of a few
 rows. The operation that does so is not part of torch's documented interface: it is tried once, on a small case, and
-where it is missing or answers otherwise than the documented one, that one is used. ``BONEGRAPH_ONEDNN=off`` does without.
+where it is missing or answers otherwise than the documented one, that one is used. ``BONEGRAPH_ONEDNN=off`` does
+without.
 """
 
 from __future__ import annotations
 
 import os
 from functools import cache
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.inference.stream.folding import Affine, Matrix, affine, exact
+from bonegraph.inference.folding import Affine, Matrix, affine, exact
 
 
 class Convolution(nn.Module):
@@ -62,18 +64,18 @@ class Convolution(nn.Module):
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
         """The same in one operation, with weights in the order that oneDNN wants for such an input."""
         if self._packed is None or self._packed[0] != x.dtype:
-            self._packed = x.dtype, torch._C._nn.mkldnn_reorder_conv2d_weight(  # type: ignore[attr-defined]
-                self.weight.to_mkldnn(), self.padding, self.stride, self.dilation, 1, x.shape
-            )
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+            how = self.padding, self.stride, self.dilation, 1
+            self._packed = x.dtype, reorder(self.weight.to_mkldnn(), *how, x.shape)
         x = x.contiguous(memory_format=torch.channels_last)
-        how = self._packed[1], self.bias, self.padding, self.stride, self.dilation, 1
+        weights = self._packed[1], self.bias, self.padding, self.stride, self.dilation, 1
         operation = torch.ops.mkldnn._convolution_pointwise
         out: Tensor
         if add is None:
-            out = operation(x, *how, "relu" if self.relu else "none", [], "")
+            out = operation(x, *weights, "relu" if self.relu else "none", [], "")
         else:
             add = add.contiguous(memory_format=torch.channels_last)
-            out = operation.binary(x, add, *how, "add", 1.0, "relu" if self.relu else None, [], "")
+            out = operation.binary(x, add, *weights, "add", 1.0, "relu" if self.relu else None, [], "")
         return out
 
 
@@ -97,9 +99,14 @@ def _answers_as_documented(dtype: torch.dtype) -> bool:
     )
     one = Convolution(weight, bias, stride=2, relu=True)
     plain = functional.conv2d(x.float(), weight.float(), bias.float(), one.stride, one.padding)
-    close = {"rtol": 0.02, "atol": 0.05} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
+    close = 0.05 if dtype == torch.bfloat16 else 1e-4
     return all(
-        torch.allclose(one._onednn(x, more).float(), (plain if more is None else plain + more.float()).relu(), **close)
+        torch.allclose(
+            one._onednn(x, more).float(),
+            (plain if more is None else plain + more.float()).relu(),
+            rtol=close,
+            atol=close,
+        )
         for more in (None, add)
     )
 

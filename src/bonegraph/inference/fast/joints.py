@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bonegraph.inference.fast.convolution import pointwise
-from bonegraph.inference.stream.folding import Affine, aggregation, collection, exact, within_frame
+from bonegraph.inference.folding import Affine, aggregation, collection, exact, within_frame
 from bonegraph.models.stgcn import SpatialConvolution
 
 
 def gather(graph: Float[Tensor, "w v"], x: Float[Tensor, "r d t v"], joints: int) -> Float[Tensor, "r e t j"]:
-    """graph @ x in every frame, on joints with their channels: (V, K·C) or (V·K, C) are the same memory.
+    """Product of graph and x in every frame, on joints with their channels: (V, K·C) or (V·K, C) are the same memory.
 
     Args:
         graph: rows as they lie in the result, columns as they lie in x.

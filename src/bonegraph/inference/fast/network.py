@@ -1,4 +1,4 @@
-"""A network for answers: parts exchanged for faster ones that compute the same, people in small groups, nobody twice."""
+"""A network for answers: parts exchanged for faster ones that compute the same, a few people at once, nobody twice."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import blocks, units
-from bonegraph.models import dualhead, msg3d, stgcn
+from bonegraph.inference.fast import blocks, branches, units
+from bonegraph.inference.fast.convolution import Convolution, folded
+from bonegraph.models import baselines, ctrgcn, dualhead, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel, InputNorm, People, check_input, normalise_people
 
 Precision = Literal["fp32", "bf16"]
@@ -26,6 +27,13 @@ PARTS: dict[type[nn.Module], Exchange] = {
     stgcn.FactorisedUnit: units.FactorisedUnit,
     stgcn.JointUnit: units.JointUnit,
     msg3d.Block: blocks.Block,
+    stgcnpp.Unit: branches.STGCNppUnit,
+    kth.PlainUnit: units.PlainUnit,
+    kth.ResidualUnit: units.ResidualUnit,
+    baselines.Unit: units.baseline,
+    ctrgcn.Unit: branches.CTRGCNUnit,
+    stgcn.Shortcut: lambda part, graph: units.shortcut(part) or part,
+    stgcn.TemporalConvolution: lambda part, graph: folded(part),
 }
 
 
@@ -97,7 +105,7 @@ class FastModel(nn.Module):
         known = people.slot < slots  # the model fills up with nobody
         empty[known] = ~there[people.owner[known], people.slot[known]]
         kinds = people.slot if self.people else torch.zeros_like(people.slot)
-        wanted = {(frames, int(kind)) for kind in kinds[empty].unique()}
+        wanted = {(frames, int(kind)) for kind in kinds[empty]}
         for key in sorted(wanted - self._nobody.keys()):
             first = int((empty & (kinds == key[1])).nonzero()[0])
             if len(self._nobody) >= LENGTHS_KEPT:
@@ -167,8 +175,9 @@ def _exchange(module: nn.Module, graph: Tensor) -> None:
     """Put the faster parts in place, wherever they are in a network."""
     for name, child in module.named_children():
         if type(child) in PARTS:
-            setattr(module, name, PARTS[type(child)](child, graph))
-        else:
+            child = PARTS[type(child)](child, graph)
+            setattr(module, name, child)
+        if not isinstance(child, Convolution):
             _exchange(child, graph)
 
 
