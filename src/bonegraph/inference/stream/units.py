@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bonegraph.inference import folding
 from bonegraph.inference.folding import Affine, Matrix
-from bonegraph.inference.stream import folding
 from bonegraph.inference.stream.cells import BranchCell, Cell, GraphCell, JointCell, Shortcut
 from bonegraph.models import baselines, kth, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
