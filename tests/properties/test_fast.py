@@ -163,6 +163,24 @@ def test_the_model_is_left_alone() -> None:
     assert not first.requires_grad
 
 
+@pytest.mark.parametrize("name", ["stgcn-best", "msg3d-released"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_nan_is_told(name: str, value: float) -> None:
+    """The ReLU of oneDNN would make an answer of it."""
+    model = make(small(CONFIGS[name]))
+    x, visible = clips(model.config, hidden=0.0)
+    x = x.float()
+    x[1, 0, 2, 3, 0] = value
+    with torch.no_grad():
+        for mask in (None, visible):
+            ours, plain = FastModel(model)(x, mask), model(x, mask)
+            assert torch.equal(ours.isfinite(), plain.isfinite())
+            assert ours[0].isfinite().all()
+        next(model.parameters()).fill_(float("nan"))
+        assert not FastModel(model)(x[:1]).isfinite().any()
+        assert not model(x[:1]).isfinite().any()
+
+
 def test_every_model_has_faster_parts() -> None:
     for name in ONE_EACH:
         if name == "local-paper":  # its convolution is a batched product already; people and nobody are all it gains

@@ -3,12 +3,15 @@
 On a CPU it goes to oneDNN, also where torch would choose otherwise, as it does for 1x1 and 3x1 convolutions of a few
 rows. The operation that does so is not part of torch's documented interface: it is tried once, on a small case, and
 where it is missing or answers otherwise than the documented one, that one is used. ``BONEGRAPH_ONEDNN=off`` does
-without.
+without. Its ReLU makes 0 of NaN, where torch keeps NaN; `documented_operations` is for numbers that may lead there.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -18,6 +21,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonegraph.inference.folding import Affine, Matrix, affine, exact
+
+_documented: ContextVar[bool] = ContextVar("documented", default=False)
+
+
+@contextmanager
+def documented_operations(wanted: bool = True) -> Iterator[None]:
+    """In here, convolutions are torch's own, which keep NaN."""
+    before = _documented.set(wanted or _documented.get())
+    try:
+        yield
+    finally:
+        _documented.reset(before)
 
 
 class Convolution(nn.Module):
@@ -54,7 +69,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None = None) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
-        if has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():
+        if not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():
             return self._onednn(x, add)
         out = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
         if add is not None:
