@@ -17,7 +17,7 @@ from bonegraph.models import baselines, ctrgcn, dualhead, kth, msg3d, stgcn, stg
 from bonegraph.models.base import ActionModel, InputNorm, People, check_input, normalise_people
 
 Precision = Literal["fp32", "bf16"]
-FRAMES_AT_ONCE = 128
+FRAMES_AT_ONCE = 256
 """Frames of people that go through a network together: their maps fit the caches."""
 LENGTHS_KEPT = 16
 LARGEST = 1e6
