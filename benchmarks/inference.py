@@ -71,7 +71,8 @@ def measure(name: str, shape: str, warm: int, repeats: int) -> dict[str, float]:
     """Times of one network on one shape, and how far the results are apart."""
     torch.manual_seed(0)
     config: Any = next(iter(VARIANTS[name].values()))()
-    model = build(config, BODY, CLASSES, np.arange(float(BODY.num_joints))).eval()
+    model = build(config, BODY, CLASSES, np.arange(float(BODY.num_joints)))
+    model.eval().requires_grad_(False)
     networks: dict[str, Callable[..., Tensor]] = {"plain": model}
     networks |= {"fp32": FastModel(model), "bf16": FastModel(model, "bf16")}
     x, visible = clips(config.in_channels, *SHAPES[shape])
