@@ -21,6 +21,8 @@ COMMANDS = {
     "compare": "where two runs differ, and whether it is more than chance",
     "calibrate": 'make the probabilities of a checkpoint honest, and teach it to answer "unknown"',
     "recognise": "say what happens in one recording or clip",
+    "watch": "say what people do while it happens: camera, network stream or film",
+    "export": "a checkpoint as one ONNX or torch.export file, checked for equal numbers",
     "explain": "which joints, and when, an answer comes from: a film, and whether the network minds losing them",
     "draw": "pictures of a skeleton and its partitions",
     "recipes": "list the recipes",

@@ -79,7 +79,18 @@ def every(frames: Bool[Tensor, "r t"], stride: int) -> Bool[Tensor, "r s"]:
     """Which frames count after a temporal stride: those that stand for at least one frame that counts."""
     if stride == 1:
         return frames
-    return functional.max_pool1d(frames[:, None].float(), stride, ceil_mode=True)[:, 0].bool()
+    # Padded, because a symbolic T then comes to the very length that a convolution of this stride gives; in 2D, because
+    # torch takes a symbolic T for a number in max_pool1d.
+    padded = functional.pad(frames.float(), (0, stride - 1))[:, None, :, None]
+    return functional.max_pool2d(padded, (stride, 1))[:, 0, :, 0].bool()
+
+
+def hides(frames: Bool[Tensor, "r t"] | None) -> bool:
+    """Whether some frame may not count; where none is hidden, hiding would cost time and change nothing.
+
+    What torch compiles or exports cannot ask its data and hides in any case.
+    """
+    return frames is not None and (torch.compiler.is_compiling() or not bool(frames.all()))
 
 
 def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Float[Tensor, "r c t v"]:
@@ -112,7 +123,7 @@ def resample(
     before = places.long().clamp(max=x.shape[1] - 1)
     after = (before + 1).clamp(max=x.shape[1] - 1)
     share = (places - before).clamp(0, 1).to(x.dtype)
-    low, high = (1 - share).expand(len(x), -1), share.expand(len(x), -1)
+    low, high = (1 - share).expand(x.shape[0], -1), share.expand(x.shape[0], -1)
     if frames is not None:
         low, high = low * frames[:, before], high * frames[:, after]
         total = (low + high).clamp(min=1e-12)

@@ -23,7 +23,7 @@ from bonegraph.scores import Scores
 from bonegraph.skeleton import SKELETONS
 
 NAMES = {
-    "graph": "A",
+    "adjacency": "A",
     "input_norm.": "data_bn.",
     "spatial.conv.": "gcn.conv.",
     "spatial_norm.": "tcn.0.",

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from bonegraph.__main__ import main
@@ -177,6 +178,18 @@ def test_damaged_checkpoint_of_the_run(store: Path, finished: Path, tmp_path: Pa
         assert "last.ckpt' is damaged; delete it" in line
         assert last.read_bytes() == data
     last.unlink()
+    assert command(fit_arguments(store, run), tmp_path).code == 0
+    assert weights(run / "model.safetensors") == weights(finished / "model.safetensors")
+
+
+def test_a_run_from_before_a_tensor_was_renamed(store: Path, finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "model.safetensors").unlink()
+    last = run / "checkpoints/last.ckpt"
+    content = torch.load(last, weights_only=True)
+    content["state_dict"]["model.graph"] = content["state_dict"].pop("model.adjacency")
+    torch.save(content, last)
     assert command(fit_arguments(store, run), tmp_path).code == 0
     assert weights(run / "model.safetensors") == weights(finished / "model.safetensors")
 

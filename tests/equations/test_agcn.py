@@ -595,6 +595,6 @@ def test_it_starts_as_residuals_and_temporal_convolutions() -> None:
         assert (unit.spatial.learned_graph == 1e-6).all()
         channels = unit.spatial.conv.in_channels
         x = torch.rand(2, channels, 5, 15)
-        before = unit(x, model.graph)
+        before = unit(x, model.adjacency)
         nn.init.zeros_(unit.spatial_norm.weight)
-        torch.testing.assert_close(unit(x, model.graph), before, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(unit(x, model.adjacency), before, rtol=1e-4, atol=1e-4)

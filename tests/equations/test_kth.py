@@ -118,7 +118,7 @@ def test_residual_network_normalises_once_more_before_pooling() -> None:
     x = numbers(1, 2, IN, FRAMES, BODY.num_joints, 1).detach()
     first, last = model.stages(x)
     assert (first.maps < 0).any()
-    summed = model.units[1](first.maps, model.graph)
+    summed = model.units[1](first.maps, model.adjacency)
     assert model.last_norm is not None
     torch.testing.assert_close(last.maps, relu(bn(summed, model.last_norm)), rtol=1e-9, atol=1e-9)
     assert KTH(replace(config, residual=False), BODY, 4).last_norm is None
@@ -161,14 +161,14 @@ def test_masks_learn_and_the_graph_does_not(residual: bool) -> None:
     masks = [name for name in names if name.endswith("edge_importance")]
     assert len(masks) == 10 and not any("graph" in name for name in names)
     assert all((names[name] == 1).all() for name in masks)
-    before = model.graph.clone()
+    before = model.adjacency.clone()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     model(torch.randn(4, 2, 16, BODY.num_joints, 1)).square().sum().backward()
     for name in masks:
         grad = names[name].grad
-        assert grad is not None and grad[model.graph > 0].abs().max() > 0
+        assert grad is not None and grad[model.adjacency > 0].abs().max() > 0
     optimizer.step()
-    assert torch.equal(model.graph, before) and not model.graph.requires_grad
+    assert torch.equal(model.adjacency, before) and not model.adjacency.requires_grad
     assert all((names[name] != 1).any() for name in masks)
 
 

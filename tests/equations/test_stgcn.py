@@ -286,7 +286,7 @@ def test_an_all_one_mask_is_no_mask() -> None:
     assert unknown == ["units.0.edge_importance", "units.1.edge_importance"]
     for unit in range(2):
         mask = with_mask.get_parameter(f"units.{unit}.edge_importance")
-        assert torch.equal(with_mask.graph * mask, without.graph)
+        assert torch.equal(with_mask.adjacency * mask, without.adjacency)
     x = torch.randn(2, 3, 6, 18, 1, dtype=torch.float64)
     torch.testing.assert_close(with_mask.double().eval()(x), without.double().eval()(x), rtol=1e-13, atol=1e-13)
 
@@ -481,7 +481,7 @@ def renamed(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         if value.is_floating_point():
             value = value.float()  # the fixtures keep convolutions in half precision
         if key == "A":
-            yield "graph", value
+            yield "adjacency", value
         elif key.startswith("edge_importance."):
             yield f"units.{key.split('.')[1]}.edge_importance", value
         else:
@@ -505,7 +505,7 @@ def test_released_weights_give_released_logits(
     weights = dict(renamed(load_file(shared / "parity" / f"{fixture}.weights.safetensors")))
     case = load_file(shared / "parity" / f"{fixture}.io.safetensors")
     model = STGCN(replace(released(), strategy=strategy), SKELETONS[body], classes)
-    torch.testing.assert_close(model.graph, weights["graph"], rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(model.adjacency, weights["adjacency"], rtol=1e-6, atol=1e-8)
     model.load_state_dict(weights)
     with torch.no_grad():
         logits = model.eval()(case["input"])

@@ -104,7 +104,7 @@ def public_weights() -> dict[str, Tensor]:
     state = build(config, SKELETONS["coco17"], 2).state_dict()
     unit = "st_gcn_networks.0"
     parts = {"spatial.conv": "gcn.conv", "spatial_norm": "tcn.0", "temporal_norm": "tcn.3", "temporal": "tcn.2"}
-    weights = {"A": state["graph"], "edge_importance.0": state["units.0.edge_importance"]}
+    weights = {"A": state["adjacency"], "edge_importance.0": state["units.0.edge_importance"]}
     for name, value in state.items():
         if name.startswith(("input_norm", "head")):
             public = name.replace("input_norm", "data_bn").replace("head", "fcn")

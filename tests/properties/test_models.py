@@ -18,6 +18,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
+from bonegraph.inference.export import least_frames, traced
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import MODELS, VARIANTS, build, model_name
@@ -316,11 +317,15 @@ def test_gradients_repeat_on_two_threads(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_exports(name: str) -> None:
-    """The network as one graph of operators; ONNX files are made from it."""
+    """The network as one graph of operators, for any N and T; ONNX files are made from it."""
     config = small(CONFIGS[name])
-    model, x = make(config), clips(config, 2, 8, hidden=0.0)[0].float()
-    # In a container: at the top, a buffer called "graph" would hide the graph of torch.fx.
-    program = torch.export.export(nn.Sequential(model), (x,))
-    with torch.no_grad():
-        expected = model(x)
-        torch.testing.assert_close(program.module()(x), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    model = make(config)
+    program = traced(model)
+    network, least = program.module(), least_frames(program)
+    assert least <= 9
+    for count, frames in ((1, least), (2, 18)):
+        x, visible = clips(config, count, frames)
+        with torch.no_grad():
+            expected = model(x.float(), visible)
+            found = network(positions=x.float(), visible=visible)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))

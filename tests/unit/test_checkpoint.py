@@ -73,6 +73,16 @@ def refused(path: Path, message: str) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_older_names_of_weights(saved: Path) -> None:
+    """Files in which the adjacency of an ST-GCN is called "graph" give the same network."""
+    now, _ = load_checkpoint(saved)
+    rewrite(saved, lambda weights, _: weights.update(graph=weights.pop("adjacency")))
+    assert "graph" in load_file(saved) and "adjacency" not in load_file(saved)
+    before, _ = load_checkpoint(saved)
+    assert list(before.state_dict()) == list(now.state_dict())
+    assert all(torch.equal(value, before.state_dict()[name]) for name, value in now.state_dict().items())
+
+
 @pytest.mark.parametrize("body", [SKELETONS["sbu15"], OWN], ids=lambda body: body.name)
 @pytest.mark.parametrize("variant", [paper, released, best], ids=lambda variant: variant.__name__)
 def test_logits_are_equal_to_the_last_bit(tmp_path: Path, variant: Callable[[], Config], body: Skeleton) -> None:
@@ -231,7 +241,7 @@ def change_config(saved: Path, **changes: Any) -> Path:
         ({"in_channels": "3"}, r"config\.in_channels must be a whole number"),
         ({"widths": [4, 4, 4, 4, 8, 8, 8, 16, 16, 8]}, r"do not fit its configuration: .*size mismatch for units\.9"),
         ({"edge_importance": False}, r"do not fit its configuration: .*Unexpected key.*edge_importance"),
-        ({"strategy": "uniform"}, r"do not fit its configuration: .*size mismatch for graph"),
+        ({"strategy": "uniform"}, r"do not fit its configuration: .*size mismatch for adjacency"),
     ],
 )
 def test_another_configuration_is_refused(saved: Path, changes: dict[str, Any], message: str) -> None:

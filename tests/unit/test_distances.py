@@ -72,7 +72,7 @@ def test_a_model_gets_those_of_its_split(tmp_path: Path) -> None:
     settings = Settings(recipe="x", split="given", model=kth.paper("quarter", dropout=0.0))
     one, other = (new_model(settings, store(tmp_path / name, far=far)) for name, far in (("a", 1.0), ("b", 50.0)))
     assert isinstance(one, kth.KTH) and isinstance(other, kth.KTH)
-    assert (one.graph == other.graph).all()
+    assert (one.adjacency == other.adjacency).all()
 
 
 def test_a_joint_that_nobody_shows_is_farther_out(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ SMALL = replace(stgcn.released(), widths=(4, 8), strides=(1, 2), temporal_kernel
 
 # Ours -> the names of st-gcn.
 THEIRS = {
-    "graph": "A",
+    "adjacency": "A",
     "input_norm": "data_bn",
     "head": "fcn",
     "spatial.conv": "gcn.conv",
@@ -118,7 +118,7 @@ def test_other_skeletons_are_named(tmp_path: Path) -> None:
 def test_the_graph_of_the_file_is_used(tmp_path: Path) -> None:
     graph = torch.rand(3, 25, 25, generator=torch.Generator().manual_seed(1))
     found = load_released(write(changed(A=graph), tmp_path))
-    assert torch.equal(found.model.state_dict()["graph"], graph)
+    assert torch.equal(found.model.state_dict()["adjacency"], graph)
 
 
 def test_half_precision_becomes_whole(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def official(model: ActionModel) -> Weights:
         if key.endswith("edge_importance"):
             theirs[f"edge_importance.{key.split('.')[1]}"] = value
             continue
-        name = "A" if key == "graph" else key
+        name = "A" if key == "adjacency" else key
         for ours, their in names:
             name = name.replace(ours, their)
         theirs[name] = value[:, :, None, None] if key == "head.weight" else value
@@ -124,7 +124,7 @@ def pyskl_stgcn(model: ActionModel) -> Weights:
         ("units.", "backbone.gcn."),
     )
     state = dict(model.state_dict())
-    graph = state.pop("graph")
+    graph = state.pop("adjacency")
     theirs = {}
     for key, value in state.items():
         for ours, their in names:
@@ -231,10 +231,10 @@ def test_any_number_of_subsets_keeps_the_matrix_of_the_file(subsets: int, tmp_pa
         weights["A" if named is official else "backbone.gcn.0.gcn.A"] = graph
         model = read(weights, BODY)
         assert isinstance(model, STGCN)
-        assert torch.equal(model.graph, graph)
+        assert torch.equal(model.adjacency, graph)
         again, _ = load_checkpoint(save_checkpoint(tmp_path / "model.safetensors", model, meaning(BODY, 4)))
         assert isinstance(again, STGCN)
-        assert torch.equal(again.graph, graph)
+        assert torch.equal(again.adjacency, graph)
 
 
 def test_official_weights_without_edge_importance() -> None:
@@ -247,7 +247,7 @@ def test_official_weights_without_edge_importance() -> None:
 def matrices(model: ActionModel) -> list[Tensor]:
     """What each unit multiplies with."""
     assert isinstance(model, STGCN)
-    return [model.graph * model.get_parameter(f"units.{unit}.edge_importance") for unit in range(len(model.units))]
+    return [model.adjacency * model.get_parameter(f"units.{unit}.edge_importance") for unit in range(len(model.units))]
 
 
 def test_pyskl_units_with_graphs_of_their_own() -> None:

@@ -87,7 +87,7 @@ def test_no_dead_parameter(variant: Callable[..., Config], masked: bool) -> None
         assert value.grad is not None, name
         assert value.grad.abs().max() > 0, name
         if "spatial.conv" in name or "convolution.conv" in name or "edge_importance" in name:
-            for subset, part in enumerate(value.grad.chunk(len(model.graph))):
+            for subset, part in enumerate(value.grad.chunk(len(model.adjacency))):
                 assert part.abs().max() > 0, f"{name}, subset {subset}"
 
 
@@ -95,7 +95,7 @@ def test_masks_of_edges_that_do_not_exist_get_no_gradient() -> None:
     model = small(best).eval()
     model(batch().positions).sum().backward()
     unit: Any = model.units[0]
-    assert (unit.edge_importance.grad[model.graph == 0] == 0).all()
+    assert (unit.edge_importance.grad[model.adjacency == 0] == 0).all()
 
 
 @variants

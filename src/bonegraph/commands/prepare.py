@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Read recordings and write them as a store: a folder of your own, or a data set that is known by name.
 
-your own recordings:
+your own recordings, examples:
   bonegraph prepare my-videos data/mine           (one folder per class, or a labels.csv: file,label,subject)
   bonegraph prepare my-videos data/mine --fps 15 --people 2 --space world
   bonegraph prepare my-tables data/mine --format csv --skeleton my-skeleton.yaml --fps 50 --unit m
@@ -26,7 +26,7 @@ your own recordings:
   bonegraph prepare annotations.pkl data/mine --format pickle --classes names.txt
 formats: {formats}. What is not given is guessed from the files, and said.
 
-known data sets:
+known data sets, examples:
   bonegraph prepare nw-ucla data/nw-ucla --source all_sqe
   bonegraph prepare sbu data/sbu --source sbu
   bonegraph prepare synthetic data/synthetic --seed 1

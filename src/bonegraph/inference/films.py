@@ -35,12 +35,7 @@ def film_for(
         ValueError: the skeleton lacks joints that the checkpoint needs, the estimator gives no metric coordinates but
             the checkpoint needs them, the video cannot be read, or nobody is found.
     """
-    recogniser.check_skeleton(estimator.skeleton)  # before anything takes time
-    if recogniser.coordinates == 3 and not estimator.metric:
-        raise ValueError(
-            f"the checkpoint takes 3 coordinates a joint, but '{estimator.name}' finds people in the picture only; use "
-            "a checkpoint of 2 coordinates, or mediapipe."
-        )
+    check_estimator(recogniser, estimator)  # before anything takes time
     found = film(video, estimator, people=people, progress=progress)
     if recogniser.coordinates == 3:
         return found, found.sequence("world")
@@ -49,3 +44,18 @@ def film_for(
         parts = (sequence.positions / (found.width, found.height)).astype(np.float32)
         sequence = replace(sequence, positions=parts, unit="normalised")
     return found, sequence
+
+
+def check_estimator(recogniser: Recogniser, estimator: PoseEstimator) -> None:
+    """See that a checkpoint can look at the people whom an estimator finds.
+
+    Raises:
+        ValueError: the skeleton lacks joints that the checkpoint needs, or the estimator gives no metric coordinates
+            but the checkpoint needs them.
+    """
+    recogniser.check_skeleton(estimator.skeleton)
+    if recogniser.coordinates == 3 and not estimator.metric:
+        raise ValueError(
+            f"the checkpoint takes 3 coordinates a joint, but '{estimator.name}' finds people in the picture only; use "
+            "a checkpoint of 2 coordinates, or mediapipe."
+        )

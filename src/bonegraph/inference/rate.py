@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bonegraph.sequence import Sequence
 
@@ -36,14 +37,37 @@ def at_rate(sequence: Sequence, fps: float) -> Sequence:
     before = np.floor(at).astype(np.int64)
     after = np.minimum(before + 1, sequence.num_frames - 1)
     share = (at - before).astype(np.float32)[:, None, None]  # of the later frame
-    visible = sequence.visible
-    first, second = visible[before], visible[after]
-    weight = np.where(first & second, share, (share > 0.5).astype(np.float32))
-    there = np.where(weight > 0.5, second, first)
-    positions = sequence.positions[before] * (1 - weight)[..., None] + sequence.positions[after] * weight[..., None]
-    confidence = sequence.confidence
+    visible, confidence = sequence.visible, sequence.confidence
+    positions, there, weight = between(
+        sequence.positions[before], sequence.positions[after], visible[before], visible[after], share
+    )
     if confidence is not None:
         confidence = np.where(there, confidence[before] * (1 - weight) + confidence[after] * weight, 0)
         confidence = confidence.clip(0, 1).astype(np.float32)
     present = np.where(share[..., 0] > 0.5, sequence.present[after], sequence.present[before])
-    return Sequence(positions.astype(np.float32), present, sequence.skeleton, fps, sequence.unit, confidence)
+    return Sequence(positions, present, sequence.skeleton, fps, sequence.unit, confidence)
+
+
+def between(
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    seen_before: NDArray[np.bool_],
+    seen_after: NDArray[np.bool_],
+    share: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    """Joints between two frames: on the line where both show the joint, else as in the nearer frame.
+
+    Args:
+        before: (..., V, C) positions in the earlier frame.
+        after: those in the later one.
+        seen_before: (..., V) bool.
+        seen_after: (..., V) bool.
+        share: (..., 1), 0 at the earlier frame and 1 at the later one.
+
+    Returns:
+        Positions, whether the joint is there, and the weight of the later frame, all (..., V) or (..., V, C).
+    """
+    weight = np.where(seen_before & seen_after, share, (share > 0.5).astype(np.float32)).astype(np.float32)
+    there = np.where(weight > 0.5, seen_after, seen_before)
+    positions = before * (1 - weight)[..., None] + after * weight[..., None]
+    return positions.astype(np.float32), there, weight

@@ -113,11 +113,14 @@ def looked_at(meaning: Meaning, sequence: Sequence, each: bool | None = None) ->
         sequence: the recording.
         each: look at each person alone; None does so where the checkpoint was trained with one person a clip.
     """
-    if each is None:
-        each = 1 in (meaning.clip_people, meaning.people)
-    if not each:
+    if not looks_at_each(meaning, each):
         return [tuple(range(sequence.num_people))]
     return [(int(person),) for person in np.flatnonzero(sequence.visible.any(axis=(0, 2)))]
+
+
+def looks_at_each(meaning: Meaning, each: bool | None = None) -> bool:
+    """Whether people are looked at one by one: as asked for, or where the training clips show one person each."""
+    return 1 in (meaning.clip_people, meaning.people) if each is None else each
 
 
 def is_short(sequence: Sequence, cutting: Cutting) -> bool:

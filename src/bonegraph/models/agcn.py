@@ -137,7 +137,7 @@ def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v w"]) -> F
     frames = x.shape[2]
     weights = rearrange(graph, "r k v w -> r 1 (w k) v").expand(-1, frames, -1, -1)
     x = torch.bmm(weights.reshape(rows * frames, joints * subsets, joints), rearrange(x, "r c t v -> (r t) v c"))
-    return rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, k=subsets)  # a view of channels-last memory
+    return rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, t=frames, k=subsets)  # a view of channels-last memory
 
 
 class AdaptiveConvolution(nn.Module):
@@ -217,15 +217,15 @@ class AGCN(ActionModel):
         torch.Size([2, 60])
     """
 
-    graph: Tensor
+    adjacency: Tensor
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        self.register_buffer("graph", directed(skeleton), persistent=False)
+        self.register_buffer("adjacency", directed(skeleton), persistent=False)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)
-        self.units = chain(Unit, config, self.graph.shape)
+        self.units = chain(Unit, config, self.adjacency.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
         for module in self.modules():
@@ -240,4 +240,4 @@ class AGCN(ActionModel):
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
-        yield from run(self.units, self.config.strides, people.rows, people, self.graph)
+        yield from run(self.units, self.config.strides, people.rows, people, self.adjacency)

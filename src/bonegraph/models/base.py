@@ -63,21 +63,27 @@ def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:
         )
 
 
-def people_as_rows(x: Tensor, visible: Tensor | None) -> People:
+def people_as_rows(x: Tensor, visible: Tensor | None, *, training: bool = False) -> People:
     """(N, C, T, V, M) to rows of people. With a mask, people who are never seen are left out.
+
+    What torch compiles or exports for evaluation keeps them, because it cannot ask its data; the mask keeps them out of
+    the result. In training they would count in the statistics of batch normalisations.
 
     Raises:
         ValueError: mask and input disagree in shape.
     """
     count, _, frames, joints, people = x.shape
     rows = rearrange(x, "n c t v m -> (n m) c t v")
-    owner = torch.arange(count, device=x.device).repeat_interleave(people)
-    slot = torch.arange(people, device=x.device).repeat(count)
+    # Not repeat_interleave, which torch exports to ONNX wrongly for a free M.
+    owner = torch.arange(count, device=x.device)[:, None].expand(count, people).reshape(-1)
+    slot = torch.arange(people, device=x.device)[None].expand(count, people).reshape(-1)
     if visible is None:
         return People(rows, owner, slot, None, count)
     if visible.shape != (count, frames, joints, people):
         raise ValueError(f"visible has shape {tuple(visible.shape)}, but x needs {(count, frames, joints, people)}.")
     seen = rearrange(visible, "n t v m -> (n m) t v")
+    if torch.compiler.is_compiling() and not training:
+        return People(rows, owner, slot, seen, count)
     present = seen.flatten(1).any(dim=1)
     if present.all():
         return People(rows, owner, slot, seen, count)
@@ -141,7 +147,7 @@ def normalise_people(norm: InputNorm, x: Tensor, visible: Tensor | None, people:
         ValueError: more people than the norm knows.
     """
     if not people:
-        found = people_as_rows(x, visible)
+        found = people_as_rows(x, visible, training=norm.training)
         return found._replace(rows=norm(found.rows, found.visible))
     if x.shape[4] > people:
         raise ValueError(
@@ -155,7 +161,7 @@ def normalise_people(norm: InputNorm, x: Tensor, visible: Tensor | None, people:
         mask = rearrange(visible, "n t v m -> n t (m v)")
     joints = x.shape[3]
     rows = norm(rearrange(x, "n c t v m -> n c t (m v)"), None if visible is None else mask)
-    return people_as_rows(rearrange(rows, "n c t (m v) -> n c t v m", v=joints), visible)
+    return people_as_rows(rearrange(rows, "n c t (m v) -> n c t v m", v=joints), visible, training=norm.training)
 
 
 @contextmanager

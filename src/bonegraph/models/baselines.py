@@ -136,7 +136,7 @@ class LocalConvolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over the neighbours of each joint."""
-        rows, reach = len(x), self.kernel // 2
+        rows, reach = x.shape[0], self.kernel // 2
         last = (x.shape[2] - 1) // self.stride * self.stride + 1
         frames = functional.pad(rearrange(x, "r c t v -> v r t c"), (0, 0, reach, reach))
         outs, edge = [], 0

@@ -121,17 +121,14 @@ _OPTIONAL: dict[str, Callable[[Any], Any]] = {
 }
 """What older checkpoints do not have: field of `Meaning` -> from plain data."""
 
+RENAMED = {"graph": "adjacency"}
+"""Name of a tensor in older checkpoints -> its name today."""
 
-def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
-    """Write a checkpoint under a temporary name, then rename it.
 
-    Raises:
-        OSError: the file cannot be written; nothing half-written stays.
-    """
-    path = Path(path)
+def described(model: ActionModel, meaning: Meaning) -> dict[str, str]:
+    """Everything but the weights, as JSON; the name of the model is plain text."""
     config: Any = model.config
     about = {
-        "format": FORMAT,
         "model": model_name(config),
         "config": json.dumps(to_plain(config)),
         "skeleton": json.dumps(meaning.skeleton.to_dict()),
@@ -146,8 +143,18 @@ def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> P
     for name in _OPTIONAL:
         if (value := getattr(meaning, name)) is not None:
             about[name] = json.dumps(to_plain(value))
+    return about
+
+
+def save_checkpoint(path: str | Path, model: ActionModel, meaning: Meaning) -> Path:
+    """Write a checkpoint under a temporary name, then rename it.
+
+    Raises:
+        OSError: the file cannot be written; nothing half-written stays.
+    """
+    path = Path(path)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_whole(path, save(weights, metadata=about))
+    write_whole(path, save(weights, metadata={"format": FORMAT, **described(model, meaning)}))
     return path
 
 
@@ -169,7 +176,7 @@ def load_checkpoint(path: str | Path) -> tuple[ActionModel, Meaning]:
             about = file.metadata() or {}
             if about.get("format") != FORMAT:
                 raise ValueError(f"its format is {about.get('format')!r}, but {FORMAT!r} is needed")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {RENAMED.get(name, name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         plain = {name: json.loads(about[name]) for name in about if name not in ("format", "model")}
         config = from_plain(config_type(about["model"]), plain["config"], "config")
         meaning = Meaning(

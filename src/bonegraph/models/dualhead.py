@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Branch, Features, every, hide, pool, resample
+from bonegraph.features import Branch, Features, every, hide, hides, pool, resample
 from bonegraph.graph import Floats
 from bonegraph.models.base import ActionModel, InputNorm, Loss, check_classes, check_input, normalise_people
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
@@ -260,11 +260,11 @@ class DualHead(ActionModel):
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.config.people)
         seen = people.frames
-        frames = None if seen is None or bool(seen.all()) else seen  # None where nothing is hidden
+        frames = seen if hides(seen) else None  # None where nothing is hidden
 
         def found(maps: Tensor, frames: Tensor | None, step: int) -> Features:
             if frames is None and seen is not None:
-                frames = seen.new_ones(len(maps), maps.shape[2])
+                frames = seen.new_ones(maps.shape[0], maps.shape[2])
             return Features(maps, people.owner, people.slot, frames, people.num_clips, step)
 
         out = self.backbone(people.rows.contiguous(memory_format=torch.channels_last), frames)

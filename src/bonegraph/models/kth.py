@@ -231,16 +231,16 @@ class KTH(ActionModel):
         torch.Size([2, 6])
     """
 
-    graph: Tensor
+    adjacency: Tensor
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        self.register_buffer("graph", partitioned(config, skeleton, distances))
+        self.register_buffer("adjacency", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = ResidualUnit if config.residual else PlainUnit
-        self.units = chain(unit, config, self.graph.shape)
+        self.units = chain(unit, config, self.adjacency.shape)
         self.last_norm = nn.BatchNorm2d(config.widths[-1]) if config.residual else None
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
@@ -251,7 +251,7 @@ class KTH(ActionModel):
         """Feature maps after each unit; those of the last one as they are pooled."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, 0)
-        stages = run(self.units, self.config.strides, people.rows, people, self.graph)
+        stages = run(self.units, self.config.strides, people.rows, people, self.adjacency)
         for number, stage in enumerate(stages, start=1):
             if self.last_norm is not None and number == len(self.units):
                 stage = stage._replace(maps=hide(functional.relu(self.last_norm(stage.maps)), stage.frames))

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Branch, Features, Shift, every, hide, shift_of
+from bonegraph.features import Branch, Features, Shift, every, hide, hides, shift_of
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
@@ -146,7 +146,7 @@ class MultiScaleGCN(nn.Module):
     ) -> Float[Tensor, "r d t v"]:
         """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
         graph = self.graph + self.residual_graph
-        graph = (graph if extra is None else graph + extra).expand(len(x), -1, -1, -1)
+        graph = (graph if extra is None else graph + extra).expand(x.shape[0], -1, -1, -1)
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
         out = self.conv(aggregate(x, graph)) if few else self._weight_first(x, graph)
         if shift is not None:
@@ -176,9 +176,9 @@ def weight_by_scale(weight: Float[Tensor, "d kc 1 1"], subsets: int) -> Float[Te
 
 def by_row(graph: Float[Tensor, "r w s"], x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r t w d"]:
     """Gather in all frames of a row on the graph of the row."""
-    frames = x.shape[1]
+    rows, frames = x.shape[:2]
     graphs = graph[:, None].expand(-1, frames, -1, -1).flatten(0, 1)
-    return rearrange(torch.bmm(graphs, x.flatten(0, 1)), "(r t) w d -> r t w d", t=frames)
+    return rearrange(torch.bmm(graphs, x.flatten(0, 1)), "(r t) w d -> r t w d", r=rows, t=frames)
 
 
 class MultiScaleTCN(nn.Module):
@@ -298,7 +298,7 @@ class G3D(nn.Module):
 
         ``extra`` is added to the graphs of each row in every pair of frames of a window.
         """
-        rows, x = len(x), x[:, :, :: self.every]
+        rows, x = x.shape[0], x[:, :, :: self.every]
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
         inside = self._gather_first(x, extra) if few else self._weight_first(x, extra)
         if shift is not None:
@@ -307,7 +307,10 @@ class G3D(nn.Module):
         flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")
         out = torch.matmul(flat, rearrange(inside, "b c 1 (i v) -> b (c i) v", i=self.window))
         assert self.collapse.bias is not None
-        out = rearrange(out, "(r t) d v -> r d t v", r=rows) + self.collapse.bias[:, None, None]
+        out = (
+            rearrange(out, "(r t) d v -> r d t v", r=rows, t=(x.shape[2] - 1) // self.stride + 1)
+            + self.collapse.bias[:, None, None]
+        )
         normed: Tensor = self.collapse_norm(out.contiguous(memory_format=torch.channels_last))
         return normed
 
@@ -345,7 +348,7 @@ class G3D(nn.Module):
 
         The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
         """
-        rows, subsets, joints = len(x), len(self.graph), x.shape[3]
+        rows, subsets, joints = x.shape[0], len(self.graph), x.shape[3]
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets)).permute(0, 2, 3, 1)
         given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
         sources = given.mT.contiguous().permute(0, 3, 1, 2)
@@ -536,7 +539,7 @@ class MSG3D(ActionModel):
             people.num_clips,
             1,
         )
-        partial = frames is not None and not bool(frames.all())
+        partial = hides(frames)
         for index, (block, stride) in enumerate(zip(self.blocks, self.config.strides, strict=True)):
             place = index - len(self.blocks)
             hidden = now.frames if partial else None

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Features, every, hide
+from bonegraph.features import Features, every, hide, hides
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
 from bonegraph.models.base import ActionModel, InputNorm, People, check_classes, check_input, normalise_people
 from bonegraph.second_order.mode import above
@@ -135,10 +135,10 @@ def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Flo
     Works in channels-last memory, where the channels of a joint lie side by side.
     """
     subsets, _, joints = graph.shape
-    rows = len(x)
+    rows, frames = x.shape[0], x.shape[2]
     x = rearrange(x, "r c t v -> (r t) v c")
     x = torch.matmul(rearrange(graph, "k v w -> (k w) v"), x)
-    x = rearrange(x, "(r t) (k w) c -> r t w (k c)", r=rows, k=subsets, w=joints)
+    x = rearrange(x, "(r t) (k w) c -> r t w (k c)", r=rows, t=frames, k=subsets, w=joints)
     return x.permute(0, 3, 1, 2)
 
 
@@ -198,7 +198,7 @@ class JointConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r d s w"]:
         """Convolve over joints and frames at once."""
         x = self.conv(x)
-        rows, frames = len(x), x.shape[2]
+        rows, frames = x.shape[0], x.shape[2]
         x = rearrange(x, "r (k d) t v -> (r t) (k v) d", k=self.subsets)
         x = torch.matmul(rearrange(graph, "k v w -> w (k v)"), x)
         return rearrange(x, "(r t) w d -> r t w d", r=rows, t=frames).permute(0, 3, 1, 2)
@@ -297,16 +297,16 @@ class STGCN(ActionModel):
         torch.Size([2, 60])
     """
 
-    graph: Tensor
+    adjacency: Tensor
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
         check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
-        self.register_buffer("graph", partitioned(config, skeleton, distances))
+        self.register_buffer("adjacency", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = {"joint": JointUnit, "factorised": FactorisedUnit}[config.unit]
-        self.units = chain(unit, config, self.graph.shape)
+        self.units = chain(unit, config, self.adjacency.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
 
@@ -316,7 +316,7 @@ class STGCN(ActionModel):
         """Feature maps after each unit."""
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, 0)
-        yield from run(self.units, self.config.strides, people.rows, people, self.graph)
+        yield from run(self.units, self.config.strides, people.rows, people, self.adjacency)
 
 
 class _Partitioned(Protocol):
@@ -377,7 +377,7 @@ def run(
     """Units one after the other; the maps after each. A masked frame is zero before every unit, like the padding."""
     out = x.contiguous(memory_format=torch.channels_last)
     frames = people.frames
-    partial, step = frames is not None and not bool(frames.all()), 1
+    partial, step = hides(frames), 1
     for place, (unit, stride) in enumerate(zip(units, strides, strict=True), -len(units)):
         with above(place):
             out = unit(out, *graph, frames=frames if partial else None)

@@ -12,6 +12,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,16 @@ class MediaPipePose:
     def people(self, frames: Iterable[Frame], fps: float) -> Iterator[list[Person]]:
         """As `bonegraph.pose.estimator.PoseEstimator`."""
         find = self._one if self._people == 1 else self._several
+        pictures = iter(frames)
+        waited = next(pictures, None)  # a camera may take its time, in which a network that is there already would talk
+        if waited is None:
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of protobuf, about how mediapipe calls it
             with _silence():
                 network = self._classic() if self._people == 1 else self._tasks()
         try:
-            for number, frame in enumerate(frames):
+            for number, frame in enumerate(chain([waited], pictures)):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     with _silence() if number < _NOISY_FRAMES else contextlib.nullcontext():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bonegraph.features import pool
 from bonegraph.models.base import ActionModel, Loss, kept_statistics
+from bonegraph.models.checkpoint import RENAMED
 from bonegraph.models.start import HEADS
 from bonegraph.objectives.stf import focus_loss
 from bonegraph.sample import Batch
@@ -37,6 +38,13 @@ class Task(lightning.LightningModule):
         if settings.train == "head":
             for name, value in model.named_parameters():
                 value.requires_grad_(name.startswith(HEADS))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let a run go on that stopped when some tensors had other names."""
+        weights = checkpoint["state_dict"]
+        for before, now in RENAMED.items():
+            if f"model.{before}" in weights:
+                weights[f"model.{now}"] = weights.pop(f"model.{before}")
 
     def on_train_epoch_start(self) -> None:
         """Nothing before the linear layers changes where these alone learn, running statistics neither."""

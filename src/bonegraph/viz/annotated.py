@@ -16,6 +16,8 @@ from bonegraph.viz.video import check_film, write_film
 
 # One colour a person, that of the sides being lighter and darker: colour-blind safe (Okabe and Ito 2008).
 _PEOPLE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0))
+PEOPLE = len(_PEOPLE)
+"""So many people have colours of their own."""
 _UNSURE = 0.3
 """Joints of a lower confidence are not drawn."""
 Box = tuple[float, float, float, float]

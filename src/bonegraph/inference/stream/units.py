@@ -76,7 +76,7 @@ def _cell(unit: nn.Module, model: nn.Module, stride: int, low: _Low) -> Cell:
         return _branches(unit, low)
     if isinstance(unit, baselines.Unit):
         return _joint(unit.convolution, None, unit.norm, unit.residual, stride, low)
-    graph = model.graph
+    graph = model.adjacency
     assert isinstance(graph, Tensor)
     if isinstance(unit, stgcn.JointUnit):
         return _joint(unit.convolution.conv, _masked(graph, unit), unit.norm, unit.residual, stride, low)

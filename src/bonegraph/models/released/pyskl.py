@@ -79,11 +79,11 @@ def _one_graph(ours: dict[str, Tensor]) -> dict[str, Tensor]:
         return rest
     first = next(iter(graphs.values()))
     if all(mask is not None for mask in masks.values()) and all(torch.equal(first, a) for a in graphs.values()):
-        return {**rest, "graph": first}
+        return {**rest, "adjacency": first}
     for unit, graph in graphs.items():
         mask = masks[unit]
         rest[f"{unit}.edge_importance"] = graph if mask is None else graph * mask
-    return {**rest, "graph": torch.ones_like(first)}
+    return {**rest, "adjacency": torch.ones_like(first)}
 
 
 STGCN = Family(

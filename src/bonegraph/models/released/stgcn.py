@@ -107,7 +107,7 @@ STGCN = Family(
     marks=(r"A", r"st_gcn_networks\.0\.gcn\.conv\.weight", r"fcn\.weight"),
     configure=_configure,
     names=(
-        (r"A", r"graph"),
+        (r"A", r"adjacency"),
         (r"data_bn\.(\w+)", r"input_norm.\1"),
         (r"edge_importance\.(\d+)", r"units.\1.edge_importance"),
         (r"st_gcn_networks\.(\d+)\.gcn\.conv\.(\w+)", r"units.\1.spatial.conv.\2"),
