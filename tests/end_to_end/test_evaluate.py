@@ -52,6 +52,18 @@ def test_accuracies_of_both_weights(run: Path, capsys: pytest.CaptureFixture[str
     assert row(run / "report-val.html", "best on validation")[2] == "chosen on this very part"
 
 
+def test_fast_plain_and_in_bf16(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for options in ((), ("--fast", "false"), ("--precision", "bf16")):
+        printed(capsys, str(run), *options)
+        found.append(Scores.load(run / "scores.npz").probabilities)
+    quick, plain, half = found
+    assert 0 < abs(quick - plain).max() < 1e-5
+    assert 1e-5 < abs(half - plain).max() < 0.05
+    assert main(["evaluate", str(run), "--fast", "false", "--precision", "bf16"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_films_of_the_surest_mistakes(run: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from bonegraph.datasets.store import Store
     from bonegraph.viz.films import film_data

@@ -92,6 +92,26 @@ def test_a_released_network_of_two_people() -> None:
     torch.testing.assert_close(one.scores(clips), alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("config", [SMALL, RELEASED])
+def test_fast_or_not_it_answers_the_same(config: object) -> None:
+    one = network(config, transforms=Transforms(zero_padded=2) if config is RELEASED else Transforms(centre="first"))
+    clips = CLIPS[:2]
+    plain = Recogniser(one.model, one.meaning, fast=False).logits(clips)
+    torch.testing.assert_close(one.logits(clips), plain, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(one.logits(clips), plain)  # two ways
+    half = Recogniser(one.model, one.meaning, precision="bf16").logits(clips)
+    torch.testing.assert_close(half, plain, rtol=0.05, atol=0.05)
+    assert (half - plain).abs().max() > 1e-5
+
+
+def test_precision_is_of_the_fast_form() -> None:
+    one = network()
+    with pytest.raises(ValueError, match="precision bf16 is for the fast form"):
+        Recogniser(one.model, one.meaning, fast=False, precision="bf16").scores(CLIPS[:1])
+    with pytest.raises(ValueError, match="must be fp32 or bf16, got 'fp8'"):
+        Recogniser(one.model, one.meaning, precision="fp8").scores(CLIPS[:1])  # type: ignore[arg-type]
+
+
 def test_no_clips() -> None:
     assert network().scores([]).shape == (0, 3)
 

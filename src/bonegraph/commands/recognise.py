@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bonegraph.commands import call
 
@@ -34,6 +34,8 @@ def recognise(
     resize: str | None = None,
     out: Path | None = None,
     annotated: Path | None = None,
+    fast: bool = True,
+    precision: Literal["fp32", "bf16"] = "fp32",
     progress: bool = True,
 ) -> int:
     """Say what people do in a recording, a video, a folder of them or a clip of a store; and, in a long one, when.
@@ -74,6 +76,8 @@ def recognise(
         out: write the answers there, too (.json, .csv).
         annotated: write the video there (.mp4, .gif) with the skeletons and what everyone does on it; of a folder of
             recordings, a folder.
+        fast: on a CPU, use the form of the network for answers, which gives the same (docs/speed.md); false does not.
+        precision: of that form; bf16 is faster where the processor has it, and changes answers by about 1e-3.
         progress: show progress bars.
     """
     from bonegraph.datasets.store import Store
@@ -94,6 +98,8 @@ def recognise(
         )
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}.")
+    if precision != "fp32" and not fast:
+        raise ValueError(f"--precision {precision} needs the fast form; leave out --fast false.")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"the threshold must lie between 0 and 1, got {threshold:g}.")
     if fps is not None and not 0 < fps < float("inf"):
@@ -111,7 +117,7 @@ def recognise(
         given = several if several is not None else [] if recording is None else [recording]
         if out.resolve() in {path.resolve() for path in given}:
             raise ValueError(f"'{out}' is one of the recordings; write into another file.")
-    recogniser = Recogniser.load(checkpoint)
+    recogniser = Recogniser.load(checkpoint, fast=fast, precision=precision)
     cutting = cutting_for(recogniser.meaning, window, stride)
     asked = _Asked(
         recogniser, cutting, window is None, format, top, people, each, threshold, fps, resize, annotated, progress

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bonegraph.inference.scoring import logits
+from bonegraph.inference.fast import FastModel, Precision
+from bonegraph.inference.scoring import for_answers, logits
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint
 from bonegraph.sample import Batch, join
@@ -41,6 +43,12 @@ class Recogniser:
         model: in evaluation mode.
         meaning: of its input and output.
         others: other recognisers; the answer is the mean of all their probabilities and ours.
+        fast: on a CPU, answer with the model's form for answers (`bonegraph.inference.fast`), which gives the same. It
+            is made at the first answer: what happens to the weights of ``model`` later changes no answer.
+        precision: of that form.
+
+    Attributes:
+        model: the network itself, which has gradients.
 
     Raises:
         ValueError: the others know another skeleton or other classes.
@@ -51,8 +59,17 @@ class Recogniser:
         'clap'
     """
 
-    def __init__(self, model: ActionModel, meaning: Meaning, others: Iterable[Recogniser] = ()) -> None:
+    def __init__(
+        self,
+        model: ActionModel,
+        meaning: Meaning,
+        others: Iterable[Recogniser] = (),
+        *,
+        fast: bool = True,
+        precision: Precision = "fp32",
+    ) -> None:
         self.model, self.meaning, self.others = model, meaning, tuple(others)
+        self.fast, self.precision = fast, precision
         for other in self.others:
             if (other.meaning.skeleton, other.meaning.classes) != (meaning.skeleton, meaning.classes):
                 raise ValueError(
@@ -60,15 +77,15 @@ class Recogniser:
                 )
 
     @classmethod
-    def load(cls, path: str | Path) -> Recogniser:
+    def load(cls, path: str | Path, *, fast: bool = True, precision: Precision = "fp32") -> Recogniser:
         """From a checkpoint, a run folder, a chain of runs, or a folder of streams.
 
         Raises:
             FileNotFoundError: there is none, or a stream is not trained to its end.
             ValueError: it is no checkpoint.
         """
-        first, *others = [cls(*load_checkpoint(file)) for file in checkpoints(path)]
-        return cls(first.model, first.meaning, others)
+        first, *others = [cls(*load_checkpoint(file), fast=fast, precision=precision) for file in checkpoints(path)]
+        return cls(first.model, first.meaning, others, fast=fast, precision=precision)
 
     def __call__(self, sequence: Sequence) -> list[Answer]:
         """Every action with its probability, the most probable first.
@@ -79,6 +96,11 @@ class Recogniser:
         answers = self.scores([self.fitting(sequence)])[0]
         order = answers.argsort(descending=True, stable=True)
         return [Answer(self.meaning.classes[int(index)], float(answers[index])) for index in order]
+
+    @cached_property
+    def _network(self) -> ActionModel | FastModel:
+        """What answers."""
+        return for_answers(self.model, self.fast, self.precision)
 
     @property
     def networks(self) -> tuple[Recogniser, ...]:
@@ -122,7 +144,7 @@ class Recogniser:
             with torch.inference_mode():
                 for shape in dict.fromkeys(shapes):
                     rows = [row for row, other in enumerate(shapes) if other == shape]
-                    together = logits(self.model, self.meaning, join([fetched[row] for row in rows]))
+                    together = logits(self._network, self.meaning, join([fetched[row] for row in rows]))
                     found[rows, offset] = together.cpu()
         return found
 

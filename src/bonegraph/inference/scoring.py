@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from bonegraph.datasets.clips import Clips, TestOrder
 from bonegraph.datasets.store import Store
+from bonegraph.inference.fast import FastModel, Precision
+from bonegraph.inference.fast import fast as fast_form
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.sample import Batch
@@ -17,16 +19,30 @@ from bonegraph.skeleton import way_out
 from bonegraph.transforms.pipeline import apply
 
 
-def logits(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
+def logits(model: ActionModel | FastModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
     """Logits of a fetched batch, (N, classes)."""
     ready = apply(meaning.transforms, batch, meaning.skeleton, training=False)
     found: torch.Tensor = model(ready.positions, ready.visible).float()
     return found
 
 
-def probabilities(model: ActionModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
+def probabilities(model: ActionModel | FastModel, meaning: Meaning, batch: Batch) -> torch.Tensor:
     """Class probabilities of a fetched batch as the network gives them, without calibration, (N, classes)."""
     return torch.softmax(logits(model, meaning, batch), dim=1)
+
+
+def for_answers(model: ActionModel, fast: bool, precision: Precision) -> ActionModel | FastModel:
+    """The form of a model that answers: its fast one on a CPU, unless that is not wanted.
+
+    Raises:
+        ValueError: another precision than fp32 where there is no fast form, or an unknown one.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision must be fp32 or bf16, got '{precision}'.")
+    network = fast_form(model, precision) if fast else model
+    if precision != "fp32" and not isinstance(network, FastModel):
+        raise ValueError(f"precision {precision} is for the fast form of a network on a CPU; use fp32 without it.")
+    return network
 
 
 def check_fits(meaning: Meaning, store: Store) -> None:
@@ -57,6 +73,8 @@ def score(
     batch_size: int = 32,
     device: str | torch.device = "cpu",
     progress: bool = True,
+    fast: bool = True,
+    precision: Precision = "fp32",
 ) -> Scores:
     """Score clips of a store; with several test clips the probabilities are averaged.
 
@@ -71,11 +89,14 @@ def score(
         batch_size: clips at once.
         device: where the model is.
         progress: show a progress bar.
+        fast: on a CPU, score with the model's form for answers (`bonegraph.inference.fast`), which gives the same.
+        precision: of that form.
 
     Raises:
-        ValueError: checkpoint and store do not fit, or there is no clip.
+        ValueError: a precision without that form; checkpoint and store do not fit, or there is no clip.
     """
     check_fits(meaning, store)
+    network = for_answers(model, fast, precision)
     if not len(clips):
         raise ValueError(f"there are no clips to score in '{store.name}'; choose another part of the split.")
     total = np.zeros((len(clips), len(meaning.classes)), np.float64)
@@ -87,7 +108,7 @@ def score(
         for batch in tqdm(order, desc="score", unit="batch", disable=not progress):
             fetched = fetch[batch].to(device)
             rows = [place[int(clip)] for clip in batch.clips]
-            total[rows] += probabilities(model, meaning, fetched).cpu().numpy()
+            total[rows] += probabilities(network, meaning, fetched).cpu().numpy()
     return Scores(
         ids=store.ids[clips],
         classes=meaning.classes,

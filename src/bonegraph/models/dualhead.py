@@ -229,7 +229,7 @@ class DualHead(ActionModel):
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None
     ) -> Float[Tensor, "n classes"]:
         """Eq. 14. For ``probabilities`` the logarithm of the fused ones, whose softmax they are."""
-        return self._fused(*self.logits(x, visible))
+        return self.fused(*self.logits(x, visible))
 
     def loss(self, batch: Batch, label_smoothing: float = 0.0) -> Loss:
         """Mean of the cross-entropies of the two heads."""
@@ -240,9 +240,10 @@ class DualHead(ActionModel):
     ) -> Loss:
         """Mean of the cross-entropies of the two heads."""
         fine, coarse = (functional.cross_entropy(one, labels, label_smoothing=label_smoothing) for one in logits)
-        return Loss((fine + coarse) / 2, self._fused(*logits))
+        return Loss((fine + coarse) / 2, self.fused(*logits))
 
-    def _fused(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def fused(self, fine: Float[Tensor, "n classes"], coarse: Float[Tensor, "n classes"]) -> Float[Tensor, "n classes"]:
+        """Eq. 14 from the logits of both heads."""
         share = self.config.fine_weight
         if self.config.fuse == "logits":
             return share * fine + (1 - share) * coarse

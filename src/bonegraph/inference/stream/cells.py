@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bonegraph.inference.stream.folding import Affine, Matrix
+from bonegraph.inference.folding import Affine, Matrix
 
 Block = Float[Tensor, "r f v c"]
 Ring = Float[Tensor, "r v h c"]

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from bonegraph.inference.stream import folding
+from bonegraph.inference import folding
+from bonegraph.inference.folding import Affine, Matrix
 from bonegraph.inference.stream.cells import JointCell, Memory, linear
-from bonegraph.inference.stream.folding import Affine, Matrix
 from bonegraph.inference.stream.units import cells_of
 from bonegraph.models.base import ActionModel, InputNorm
 from bonegraph.models.kth import KTH

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bonegraph.inference.stream import folding
+from bonegraph.inference import folding
+from bonegraph.inference.folding import Affine, Matrix
 from bonegraph.inference.stream.cells import BranchCell, Cell, GraphCell, JointCell, Shortcut
-from bonegraph.inference.stream.folding import Affine, Matrix
 from bonegraph.models import baselines, kth, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 

@@ -1,0 +1,260 @@
+"""The forms of networks for answers give what the networks give, whatever the clips, and leave the networks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from bonegraph.inference.fast import FastModel, convolution, fast, network
+from bonegraph.inference.fast.convolution import Convolution, has_onednn
+from bonegraph.models import agcn, msg3d, stgcn
+from bonegraph.models.base import ActionModel
+from bonegraph.skeleton import Skeleton
+
+from .strategies import skeletons
+from .test_models import CONFIGS, JUNK, ONE_EACH, clips, make, small, told_apart
+
+SHAPES = [(2, 7, 1), (3, 8, 2), (2, 1, 2), (1, 5, 3)]  # clips, frames, people
+
+
+def same(ours: Tensor, theirs: Tensor, relative: float) -> None:
+    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+    assert (ours - theirs).abs().max() <= relative * theirs.abs().max()
+
+
+def kinds_of_clips(config: Any, count: int, frames: int, people: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Everybody and all; nobody as zeros; masked at random; the last person of the last clips not there."""
+    x, visible = clips(config, count, frames, people, hidden=0.0)
+    yield x, None
+    yield x, visible
+    x, visible = clips(config, count, frames, people)
+    yield x, visible
+    x, visible = x.clone(), visible.clone()
+    x[1:, ..., -1], visible[1:, ..., -1] = 0, False
+    yield x, None
+    yield x, visible
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_fast_networks_are_the_same_functions(name: str) -> None:
+    """To rounding in float64, where each operation is one that torch documents, and in float32 through oneDNN."""
+    config = small(CONFIGS[name])
+    model = make(config)
+    for dtype, relative in ((torch.float64, 1e-11), (torch.float32, 1e-4)):
+        model = model.to(dtype)
+        quick = FastModel(model)
+        for count, frames, people in SHAPES:
+            if told_apart(config) and people > told_apart(config):
+                continue
+            for x, visible in kinds_of_clips(config, count, frames, people):
+                with torch.no_grad():
+                    same(quick(x.to(dtype), visible), model(x.to(dtype), visible), relative)
+
+
+@pytest.mark.parametrize("name", ["stgcn-released", "msg3d-best", "dualhead-best", "stf-best", "stgcnpp-best"])
+@settings(max_examples=4, deadline=None)
+@given(body=skeletons(), frames=st.integers(1, 9), seed=st.integers(0, 99))
+def test_on_any_skeleton(name: str, body: Skeleton, frames: int, seed: int) -> None:
+    config = small(CONFIGS[name])
+    model = make(config, body, seed).double()
+    x, visible = clips(config, 2, frames, 2, body)
+    with torch.no_grad():
+        same(FastModel(model)(x, visible), model(x, visible), 1e-11)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(msg3d.best("quarter"), windows=(1, 3), window_dilation=2, widths=(12, 24), strides=(2, 3)),
+        replace(msg3d.best("quarter"), windows=(), widths=(12,), strides=(1,), cumulative=True),
+        replace(stgcn.best("quarter"), edge_importance=False, first_residual=True, widths=(8, 8), strides=(1, 3)),
+        replace(stgcn.paper("quarter"), edge_importance=False, first_residual=False, widths=(8, 8), strides=(1, 1)),
+    ],
+)
+def test_unusual_configurations(config: Any) -> None:
+    model = make(config).double()
+    x, visible = clips(config, 2, 11)
+    with torch.no_grad():
+        for mask in (None, visible):
+            same(FastModel(model)(x, mask), model(x, mask), 1e-11)
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_nobody(name: str) -> None:
+    """Clips without anybody among others, alone, and batches of no clips."""
+    config = small(CONFIGS[name])
+    model = make(config).double()
+    quick = FastModel(model)
+    x, visible = clips(config)
+    visible[1] = False
+    x = torch.where(visible[:, None], x, JUNK)
+    with torch.no_grad():
+        same(quick(x, visible), model(x, visible), 1e-11)
+        same(quick(x[1:2], visible[1:2]), model(x[1:2], visible[1:2]), 1e-11)
+        zeros = torch.zeros_like(x)
+        same(quick(zeros), model(zeros), 1e-11)
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_in_bf16_the_answer_is_the_same(name: str) -> None:
+    config = small(CONFIGS[name])
+    model = make(config)
+    quick = FastModel(model, "bf16")
+    assert {value.dtype for part, value in quick.network.named_parameters() if "head" not in part} <= {torch.bfloat16}
+    x, visible = clips(config)
+    with torch.no_grad():
+        plain, ours = model(x.float(), visible), quick(x.float(), visible)
+    assert ours.dtype == torch.float32
+    same(ours, plain, 0.05)
+    assert not torch.equal(ours, plain)
+    assert torch.equal(ours.argmax(dim=1), plain.argmax(dim=1))
+
+
+def test_many_people_are_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small(CONFIGS["dualhead-best"])
+    quick = FastModel(make(config).double())
+    x, visible = clips(config, 5, 9, 3)
+    found = []
+    for frames in (1, 20, 1000):
+        monkeypatch.setattr(network, "FRAMES_AT_ONCE", frames)
+        found.append(quick(x, visible))
+    same(found[0], found[2], 1e-11)
+    same(found[1], found[2], 1e-11)
+
+
+@pytest.mark.parametrize("name", ["stgcn-released", "msg3d-released"])
+def test_nobody_is_computed_once(name: str) -> None:
+    config = small(CONFIGS[name])
+    quick = FastModel(make(config).double())
+    rows: list[int] = []
+    quick.network.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    x, _ = clips(config, 4, 8, hidden=0.0)
+    x[..., 1] = 0
+    first = quick(x)
+    assert sum(rows) == 5  # four people, and nobody
+    assert torch.equal(quick(x), first)
+    assert sum(rows) == 9
+    for frames in range(1, 2 * network.LENGTHS_KEPT):  # what is kept has an end
+        quick(x[:1, :, :1].expand(-1, -1, frames, -1, -1))
+    assert len(quick._nobody) <= network.LENGTHS_KEPT
+
+
+def test_the_model_is_left_alone() -> None:
+    model = make(small(CONFIGS["msg3d-released"]))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modules = [type(module) for module in model.modules()]
+    x, _ = clips(model.config)
+    quick = FastModel(model)
+    first = quick(x.float())
+    assert [type(module) for module in model.modules()] == modules
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(value.requires_grad for value in model.parameters())
+    with torch.no_grad():
+        for value in model.parameters():
+            value.zero_()
+    assert torch.equal(quick(x.float()), first)
+    assert not first.requires_grad
+
+
+@pytest.mark.parametrize("name", ["stgcn-best", "msg3d-released"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_nan_is_told(name: str, value: float) -> None:
+    """The ReLU of oneDNN would make an answer of it."""
+    model = make(small(CONFIGS[name]))
+    x, visible = clips(model.config, hidden=0.0)
+    x = x.float()
+    x[1, 0, 2, 3, 0] = value
+    with torch.no_grad():
+        for mask in (None, visible):
+            ours, plain = FastModel(model)(x, mask), model(x, mask)
+            assert torch.equal(ours.isfinite(), plain.isfinite())
+            assert ours[0].isfinite().all()
+        next(model.parameters()).fill_(float("nan"))
+        assert not FastModel(model)(x[:1]).isfinite().any()
+        assert not model(x[:1]).isfinite().any()
+
+
+def test_every_model_has_faster_parts() -> None:
+    for name in ONE_EACH:
+        if name == "local-paper":  # its convolution is a batched product already; people and nobody are all it gains
+            continue
+        quick = FastModel(make(small(CONFIGS[name])))
+        left = [type(module).__name__ for module in quick.modules() if type(module) in network.PARTS]
+        assert left == []
+        assert any(isinstance(module, Convolution) for module in quick.modules()), name
+
+
+def test_only_what_answers_on_a_cpu_is_made_fast() -> None:
+    model = make(small(CONFIGS["stgcn-best"]))
+    assert isinstance(fast(model), FastModel)
+    assert fast(model.train()) is model
+    assert fast(model.eval().to("meta")) is model
+
+
+def test_input_is_checked() -> None:
+    model = make(small(CONFIGS["agcn-released"]))
+    assert isinstance(model.config, agcn.Config)
+    quick = FastModel(model)
+    for shape in ((1, 3, 4, 14, 2), (1, 2, 4, 15, 2), (1, 3, 4, 15, 3)):
+        with pytest.raises(ValueError, match="the input has") as ours:
+            quick(torch.zeros(shape))
+        with pytest.raises(ValueError) as theirs:
+            model(torch.zeros(shape))
+        assert str(ours.value) == str(theirs.value)
+
+
+class TestOneDNN:
+    """The undocumented operation, and life without it."""
+
+    @pytest.fixture(autouse=True)
+    def forgetful(self) -> Iterator[None]:
+        has_onednn.cache_clear()
+        yield
+        has_onednn.cache_clear()
+
+    @pytest.mark.parametrize("add", [False, True])
+    @pytest.mark.parametrize("relu", [False, True])
+    @pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (1, 2, 1), (3, 2, 1), (3, 1, 3), (9, 1, 1)])
+    def test_convolution(self, kernel: int, stride: int, dilation: int, relu: bool, add: bool) -> None:
+        draw = torch.Generator().manual_seed(0)
+        weight, bias = torch.randn(6, 5, kernel, 1, generator=draw), torch.randn(6, generator=draw)
+        one = Convolution(weight, bias, stride=stride, dilation=dilation, relu=relu)
+        for rows, frames in ((1, 1), (2, 7), (3, 12)):  # the order of the weights is that for the first of them
+            x = torch.randn(rows, 5, frames, 4, generator=draw)
+            plain = nn.functional.conv2d(x, weight, bias, (stride, 1), (kernel // 2 * dilation, 0), (dilation, 1))
+            more = torch.randn(plain.shape, generator=draw) if add else None
+            plain = plain if more is None else plain + more
+            torch.testing.assert_close(one(x, more), plain.relu() if relu else plain, rtol=1e-4, atol=1e-4)
+
+    def results(self) -> tuple[Tensor, Tensor]:
+        model: ActionModel = make(small(CONFIGS["msg3d-best"]))
+        x, visible = clips(model.config)
+        with torch.no_grad():
+            return FastModel(model)(x.float(), visible), model(x.float(), visible)
+
+    def test_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BONEGRAPH_ONEDNN", "off")
+        assert not has_onednn(torch.float32)
+        same(*self.results(), 1e-4)
+
+    @pytest.mark.parametrize("error", [AttributeError, RuntimeError, TypeError])
+    def test_a_torch_without_it(self, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+        def missing(self: Convolution, x: Tensor, add: Tensor | None) -> Tensor:
+            raise error
+
+        monkeypatch.setattr(Convolution, "_onednn", missing)
+        assert not has_onednn(torch.float32)
+        same(*self.results(), 1e-4)
+
+    def test_a_torch_that_answers_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        other = Convolution._onednn
+        monkeypatch.setattr(Convolution, "_onednn", lambda self, x, add: other(self, x, add) + 1)
+        assert not convolution.has_onednn(torch.float32)
+        same(*self.results(), 1e-4)
