@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 
 from torch import nn
 
 from bonegraph.bench import naive as papers
 from bonegraph.bench.rows import Precision
+from bonegraph.inference import fast as answers
 from bonegraph.models.base import ActionModel
-
-_FAST = "bonegraph.inference.fast"
 
 
 def naive(model: ActionModel, precision: Precision) -> nn.Module | None:
@@ -25,12 +22,9 @@ def plain(model: ActionModel, precision: Precision) -> nn.Module:
     return model
 
 
-def fast(model: ActionModel, precision: Precision) -> nn.Module | None:
-    """By the fast path, None in a version that has none."""
-    if find_spec(_FAST) is None:
-        return None
-    network: nn.Module = import_module(_FAST).fast(model, precision)
-    return network
+def fast(model: ActionModel, precision: Precision) -> nn.Module:
+    """The form for answers."""
+    return answers.fast(model, precision)
 
 
 Make = Callable[[ActionModel, Precision], nn.Module | None]
