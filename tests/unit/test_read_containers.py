@@ -605,12 +605,14 @@ def test_names_of_splits(tmp_path: Path) -> None:
     assert known.splits["label"].column == "label_part"  # a column of every index is called label
 
 
-def test_without_splits(tmp_path: Path) -> None:
+def test_without_splits_clips_of_each_class_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "x.pkl"
-    path.write_bytes(pickle.dumps([annotation("a")]))
+    path.write_bytes(pickle.dumps([annotation(name) for name in "abcde"]))
     known = AnnotationsSet()
-    assert known.find(path)[0].facts == {}
-    assert known.splits == {}
+    parts = [str(source.facts["random"]) for source in known.find(path)]
+    assert sorted(parts) == ["test", "train", "train", "train", "val"]
+    assert known.splits["random"].column == "random"
+    assert [str(source.facts["random"]) for source in AnnotationsSet().find(path)] == parts
 
 
 @pytest.mark.parametrize(

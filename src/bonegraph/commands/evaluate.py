@@ -72,7 +72,7 @@ def evaluate(
         restrict: let the model choose among these classes only, instead of among all.
         batch_size: clips at once.
         fast: on a CPU, use the form of the network for answers, which gives the same (docs/speed.md); false does not.
-        precision: of that form; bf16 is faster where the processor has it, and changes logits by up to 3e-3 of the largest.
+        precision: of that form; bf16 is faster where the processor has it, logits change by up to 3e-3 of the largest.
         progress: show a progress bar.
 
     Returns:

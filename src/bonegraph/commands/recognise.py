@@ -77,7 +77,7 @@ def recognise(
         annotated: write the video there (.mp4, .gif) with the skeletons and what everyone does on it; of a folder of
             recordings, a folder.
         fast: on a CPU, use the form of the network for answers, which gives the same (docs/speed.md); false does not.
-        precision: of that form; bf16 is faster where the processor has it, and changes logits by up to 3e-3 of the largest.
+        precision: of that form; bf16 is faster where the processor has it, logits change by up to 3e-3 of the largest.
         progress: show progress bars.
     """
     from bonegraph.datasets.store import Store
