@@ -15,7 +15,6 @@ from bonegraph.inference.fast.joints import gather
 from bonegraph.inference.folding import affine, aggregation, exact
 from bonegraph.models import msg3d
 
-
 FRAMES_OF_SCALES = 128
 """Frames of people whose joints are gathered in all scales at once."""
 
