@@ -281,8 +281,8 @@ class TestOneDNN:
         draw = torch.Generator().manual_seed(0)
         weight, bias = torch.randn(130, 128, 9, 1, generator=draw) / 30, torch.randn(130, generator=draw)
         one = winograd.NineTaps(weight, bias, stride=stride, relu=True)
-        for rows, frames in ((1, 64), (2, 47), (3, 25)):
-            x = torch.randn(rows, 128, frames, 4, generator=draw)
+        for rows, frames, joints in ((1, 64, 4), (2, 47, 2), (3, 25, 4), (2, 25, 1)):
+            x = torch.randn(rows, 128, frames, joints, generator=draw)
             plain = nn.functional.conv2d(x.double(), weight.double(), bias.double(), (stride, 1), (4, 0))
             more = torch.randn(plain.shape, generator=draw) if add else None
             plain = (plain if more is None else plain + more).relu()

@@ -64,7 +64,8 @@ class NineTaps(Convolution):
         return {**super().__getstate__(), "_eight": None}
 
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
-        if x.dtype != torch.float32 or (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST:
+        short = (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST
+        if short or x.dtype != torch.float32 or x.shape[3] == 1:  # of one joint, memory may be in either order
             return super()._onednn(x, add)
         if self._eight is None:
             self._eight = EightTaps(self.weight, self.stride[0])
