@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import FastModel, convolution, fast, network
+from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, winograd
 from bonegraph.inference.fast.convolution import Convolution, has_onednn
 from bonegraph.models import agcn, msg3d, stgcn
 from bonegraph.models.base import ActionModel
@@ -58,15 +60,53 @@ def test_fast_networks_are_the_same_functions(name: str) -> None:
                     same(quick(x.to(dtype), visible), model(x.to(dtype), visible), relative)
 
 
-@pytest.mark.parametrize("name", ["stgcn-released", "msg3d-best", "dualhead-best", "stf-best", "stgcnpp-best"])
-@settings(max_examples=4, deadline=None)
-@given(body=skeletons(), frames=st.integers(1, 9), seed=st.integers(0, 99))
-def test_on_any_skeleton(name: str, body: Skeleton, frames: int, seed: int) -> None:
+@pytest.mark.parametrize("name", ONE_EACH)
+@settings(max_examples=3, deadline=None)
+@given(body=skeletons(), frames=st.integers(1, 14), people=st.integers(1, 3), seed=st.integers(0, 99))
+def test_on_any_skeleton(name: str, body: Skeleton, frames: int, people: int, seed: int) -> None:
     config = small(CONFIGS[name])
     model = make(config, body, seed).double()
-    x, visible = clips(config, 2, frames, 2, body)
+    x, visible = clips(config, 2, frames, min(people, told_apart(config) or people), body)
     with torch.no_grad():
-        same(FastModel(model)(x, visible), model(x, visible), 1e-11)
+        quick = FastModel(model)
+        for mask in (visible, None):
+            same(quick(x, mask), model(x, mask), 1e-11)
+
+
+@pytest.mark.parametrize("name", ["stgcn-released", "agcn-best"])
+@pytest.mark.parametrize("frames", [1, 7, 30])
+def test_through_tiles(name: str, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks too narrow to gain by Winograd's way give the same by it."""
+    monkeypatch.setattr(winograd, "FEWEST", 1)
+    monkeypatch.setattr(winograd, "SHORTEST", 1)
+    config = small(CONFIGS[name])
+    model = make(config)
+    quick = FastModel(model)
+    assert {part.stride for part in quick.modules() if isinstance(part, winograd.NineTaps)} == {(1, 1), (2, 1)}
+    for x, visible in kinds_of_clips(config, 3, frames, 2):
+        with torch.no_grad():
+            same(quick(x.float(), visible), model(x.float(), visible), 1e-4)
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_copies_answer_alike(name: str) -> None:
+    """Deep copies and pickles, also of one that has answered, with two threads, within and without `inference_mode`."""
+    quick = FastModel(make(small(CONFIGS[name])))
+    x, _ = clips(quick.config, 2, 13, hidden=0.0)
+    x = x.float()
+    x[1, ..., -1] = 0
+    first = quick(x)
+    same(copy.deepcopy(quick)(x), first, 1e-6)
+    same(pickle.loads(pickle.dumps(quick))(x), first, 1e-6)
+    quick._nobody.clear()
+    with torch.inference_mode():
+        same(quick(x), first, 1e-6)  # nobody is kept from here ...
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        same(quick(x), first, 1e-5)  # ... and taken there
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +164,7 @@ def test_many_people_are_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for frames in (1, 20, 1000):
         monkeypatch.setattr(network, "FRAMES_AT_ONCE", frames)
+        monkeypatch.setattr(blocks, "FRAMES_OF_SCALES", frames // 2)
         found.append(quick(x, visible))
     same(found[0], found[2], 1e-11)
     same(found[1], found[2], 1e-11)
@@ -232,6 +273,23 @@ class TestOneDNN:
             more = torch.randn(plain.shape, generator=draw) if add else None
             plain = plain if more is None else plain + more
             torch.testing.assert_close(one(x, more), plain.relu() if relu else plain, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("add", [False, True])
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_nine_taps(self, stride: int, add: bool) -> None:
+        """In float64's neighbourhood as much as the direct sum, for whole tiles and others."""
+        draw = torch.Generator().manual_seed(0)
+        weight, bias = torch.randn(130, 128, 9, 1, generator=draw) / 30, torch.randn(130, generator=draw)
+        one = winograd.NineTaps(weight, bias, stride=stride, relu=True)
+        for rows, frames, joints in ((1, 64, 4), (2, 47, 2), (3, 25, 4), (2, 25, 1)):
+            x = torch.randn(rows, 128, frames, joints, generator=draw)
+            plain = nn.functional.conv2d(x.double(), weight.double(), bias.double(), (stride, 1), (4, 0))
+            more = torch.randn(plain.shape, generator=draw) if add else None
+            plain = (plain if more is None else plain + more).relu()
+            before = torch.zeros(0) if more is None else more.clone()
+            torch.testing.assert_close(one(x, more).double(), plain, rtol=0, atol=1e-5 * float(plain.max()))
+            assert one._eight is not None
+            assert more is None or torch.equal(before, more)  # it is added, not written to
 
     def results(self) -> tuple[Tensor, Tensor]:
         model: ActionModel = make(small(CONFIGS["msg3d-best"]))

@@ -15,6 +15,9 @@ from bonegraph.inference.fast.joints import gather
 from bonegraph.inference.folding import affine, aggregation, exact
 from bonegraph.models import msg3d
 
+FRAMES_OF_SCALES = 128
+"""Frames of people whose joints are gathered in all scales at once."""
+
 
 class Windows(nn.Module):
     """ReLU(BN(Σ_k W_k Σ_j x[s t + j] (A_k + A_res,k)[j, i])): Eq. 8 of MS-G3D up to the collapse.
@@ -102,13 +105,16 @@ class MultiScaleGCN(nn.Module):
     def forward(self, x: Float[Tensor, "r c t v"], extra: Tensor | None = None) -> Float[Tensor, "r d t v"]:
         """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
         joints = x.shape[3]
-        if extra is None:
-            gathered = gather(self.graph, x, joints)
-        else:
+        if extra is not None:
             graphs = self.graph + rearrange(extra, "r k v w -> r (w k) v")
-            gathered = torch.cat([gather(graphs[row], x[row : row + 1], joints) for row in range(len(x))])
-        out: Tensor = self.convolution(gathered)
-        return out
+            return torch.cat([self._gathered(graphs[row], x[row : row + 1], joints) for row in range(len(x))])
+        return self._gathered(self.graph, x, joints)
+
+    def _gathered(self, graph: Tensor, x: Float[Tensor, "r c t v"], joints: int) -> Float[Tensor, "r d t v"]:
+        """Some frames at a time, because K channels of each make large maps."""
+        few = max(1, FRAMES_OF_SCALES // len(x))
+        outs = [self.convolution(gather(graph, part, joints)) for part in torch.split(x, few, dim=2)]
+        return outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)
 
 
 class G3D(nn.Module):

@@ -125,23 +125,3 @@ class STGCNppUnit(nn.Module):
             self.branches(out, frames).relu_(), None if self.residual is None else self.residual(x)
         )
         return result
-
-
-class CTRGCNUnit(nn.Module):
-    """Unit of CTR-GCN; its graphs, which each clip and channel has of its own, stay as they are."""
-
-    def __init__(self, unit: ctrgcn.Unit, graph: Tensor | None = None) -> None:
-        super().__init__()
-        self.spatial, self.spatial_norm = unit.spatial, unit.spatial_norm
-        self.spatial_residual = shortcut(unit.spatial_residual)
-        part = unit.temporal
-        self.branches = temporal_part(part, [part.width] * (len(part.dilated) + 1))
-        self.residual = shortcut(unit.residual)
-
-    def forward(self, x: Tensor, *, frames: Tensor | None = None) -> Tensor:
-        """One unit."""
-        assert self.spatial_residual is not None
-        out = self.spatial_norm(self.spatial(x, frames)).add_(self.spatial_residual(x)).relu_()
-        out = self.branches(hide(out, frames), frames)
-        result: Tensor = out if self.residual is None else out.add_(self.residual(x))
-        return result.relu_()

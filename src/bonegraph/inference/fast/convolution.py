@@ -67,6 +67,10 @@ class Convolution(nn.Module):
         self.padding = (weight.shape[2] // 2 * dilation if padding is None else padding, 0)
         self._packed: tuple[torch.dtype, Tensor] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made of the weights at the first answer, which torch can neither copy nor pickle."""
+        return {**self.__dict__, "_packed": None}
+
     def forward(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None = None) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
         if not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():

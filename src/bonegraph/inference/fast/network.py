@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import blocks, branches, units
+from bonegraph.inference.fast import blocks, branches, own_graphs, units
 from bonegraph.inference.fast.convolution import Convolution, documented_operations, folded
-from bonegraph.models import baselines, ctrgcn, dualhead, kth, msg3d, stgcn, stgcnpp
+from bonegraph.models import agcn, baselines, ctrgcn, dualhead, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel, InputNorm, People, check_input, normalise_people
 
 Precision = Literal["fp32", "bf16"]
@@ -33,7 +33,8 @@ PARTS: dict[type[nn.Module], Exchange] = {
     kth.PlainUnit: units.PlainUnit,
     kth.ResidualUnit: units.ResidualUnit,
     baselines.Unit: units.baseline,
-    ctrgcn.Unit: branches.CTRGCNUnit,
+    ctrgcn.Unit: own_graphs.ChannelwiseUnit,
+    agcn.Unit: own_graphs.AdaptiveUnit,
     stgcn.Shortcut: lambda part, graph: units.shortcut(part) or part,
     stgcn.TemporalConvolution: lambda part, graph: folded(part),
 }

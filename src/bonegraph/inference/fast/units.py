@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bonegraph.features import hide
 from bonegraph.inference.fast.convolution import Convolution, folded
 from bonegraph.inference.fast.joints import Collection, Spatial, weighted_graph
+from bonegraph.inference.fast.winograd import temporal
 from bonegraph.inference.folding import Affine, affine
 from bonegraph.models import baselines, kth, stgcn
 
@@ -25,7 +26,7 @@ class FactorisedUnit(nn.Module):
         super().__init__()
         graph = weighted_graph(graph, unit.edge_importance)
         self.spatial = Spatial(unit.spatial, graph, after=affine(unit.spatial_norm), relu=True)
-        self.temporal = folded(unit.temporal, unit.temporal_norm, relu=True)
+        self.temporal = temporal(unit.temporal, unit.temporal_norm, relu=True)
         self.residual = shortcut(unit.residual)
 
     def forward(self, x: Tensor, graph: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
