@@ -291,6 +291,24 @@ class TestOneDNN:
             assert one._eight is not None
             assert more is None or torch.equal(before, more)  # it is added, not written to
 
+    @pytest.mark.parametrize("more", [1.0, AttributeError(), RuntimeError(), TypeError()])
+    def test_nine_taps_on_a_torch_without_sums(self, monkeypatch: pytest.MonkeyPatch, more: float | Exception) -> None:
+        def other(self: winograd.EightTaps, out: Tensor, padded: Tensor) -> Tensor:
+            if isinstance(more, Exception):
+                raise more
+            return out + more
+
+        monkeypatch.setattr(winograd.EightTaps, "add_to", other)
+        winograd.has_sums.cache_clear()
+        try:
+            assert not winograd.has_sums()
+            weight, x = torch.randn(128, 128, 9, 1) / 30, torch.randn(1, 128, 20, 3)
+            one = winograd.NineTaps(weight, None, stride=1, relu=False)
+            plain = nn.functional.conv2d(x, weight, padding=(4, 0))
+            torch.testing.assert_close(one(x), plain, rtol=1e-4, atol=1e-4)
+        finally:
+            winograd.has_sums.cache_clear()
+
     def results(self) -> tuple[Tensor, Tensor]:
         model: ActionModel = make(small(CONFIGS["msg3d-best"]))
         x, visible = clips(model.config)

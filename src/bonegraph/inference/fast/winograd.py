@@ -9,6 +9,7 @@ frame. Sums are in another order, so that answers differ by rounding, some 2e-6 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -65,7 +66,8 @@ class NineTaps(Convolution):
 
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
         short = (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST
-        if short or x.dtype != torch.float32 or x.shape[3] == 1:  # of one joint, memory may be in either order
+        # Of one joint, memory may be in either order.
+        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not has_sums():
             return super()._onednn(x, add)
         if self._eight is None:
             self._eight = EightTaps(self.weight, self.stride[0])
@@ -81,6 +83,23 @@ def temporal(conv: nn.Module, norm: nn.Module | Affine | None = None, *, relu: b
     if taps != TAPS or min(width, inputs) < FEWEST or made.stride[0] > 2 or made.dilation[0] > 1:
         return made
     return NineTaps(made.weight, made.bias, stride=made.stride[0], relu=relu)
+
+
+@cache
+def has_sums() -> bool:
+    """Whether a convolution of oneDNN can be added to what is there, and gives what it should.
+
+    Like the call of `bonegraph.inference.fast.convolution`, it is not part of torch's documented interface.
+    """
+    draw = torch.Generator().manual_seed(0)
+    x, weight, add = (torch.randn(shape, generator=draw) for shape in ((2, 8, 14, 5), (6, 8, 9, 1), (2, 6, 14, 5)))
+    eight = EightTaps(weight, 1)
+    try:
+        found = eight.add_to(add.contiguous(memory_format=torch.channels_last).clone(), eight.padded(x))
+    except (RuntimeError, AttributeError, TypeError):
+        return False  # a torch without it, or with another form of it
+    weight[:, :, -1] = 0
+    return torch.allclose(found, add + functional.conv2d(x, weight, padding=(4, 0)), rtol=1e-4, atol=1e-4)
 
 
 class EightTaps:
