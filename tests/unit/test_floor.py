@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bonegraph.bench.alone import NETWORK, Alone, Memory, by_library
+from bonegraph.bench.alone import TORCH, Alone, Memory, by_library
 from bonegraph.bench.cases import Case
 from bonegraph.bench.floor import Floor, Floors
 from bonegraph.bench.measure import FLOOR_TURNS, take_turns
@@ -168,10 +168,10 @@ def test_every_library_computes_the_same(operation: Operation) -> None:
             assert all(isinstance(part, Tensor) for part in parts)
             sums[name] = [float(part.double().sum()) for part in parts if isinstance(part, Tensor)]
     for name, values in sums.items():
-        assert values == pytest.approx(sums[NETWORK], rel=1e-4, abs=1e-3), name
+        assert values == pytest.approx(sums[TORCH], rel=1e-4, abs=1e-3), name
 
 
-def test_floor_is_positive_and_at_most_what_the_network_calls() -> None:
+def test_floor_is_positive_and_at_most_what_torch_chooses() -> None:
     floors = Floors()
     floor, again = floors.of(FORWARD, 1), floors.of(Counter({CONV: 3}), 1)
     assert floor.seconds is again.seconds is None and len(floors) == 3  # the convolution is in both, and timed once
@@ -179,7 +179,7 @@ def test_floor_is_positive_and_at_most_what_the_network_calls() -> None:
     for alone in floors.with_threads(1):
         alone.turn()
     assert floor.seconds is not None and again.seconds is not None
-    called = sum(count * alone.best_s[NETWORK] for alone, count in floor.parts)
+    called = sum(count * alone.best_s[TORCH] for alone, count in floor.parts)
     assert 0 < again.seconds < 1 and 0 < floor.seconds <= called
     assert floor.seconds > 2 / 3 * again.seconds  # two of the three convolutions, and more
     data = json.loads(json.dumps(floor.as_data()))
@@ -190,9 +190,9 @@ def test_floor_is_positive_and_at_most_what_the_network_calls() -> None:
 
 
 def test_the_best_turn_counts_and_libraries_without_hope_rest() -> None:
-    alone = Alone(CONV, 1, Memory(), {NETWORK: 1e-9, "onednn": 1.0})
+    alone = Alone(CONV, 1, Memory(), {TORCH: 1e-9, "onednn": 1.0})
     alone.turn()
-    assert alone.best_s == {NETWORK: 1e-9, "onednn": 1.0}
+    assert alone.best_s == {TORCH: 1e-9, "onednn": 1.0}
 
 
 def test_rows_of_a_task_share_its_floor() -> None:

@@ -15,8 +15,8 @@ from bonegraph.bench.operations import Convolution, Gradients, Operand, Operatio
 
 Run = Callable[[], object]
 Prepare = Callable[[], Run]
-NETWORK = "torch"
-"""The call that a network makes, on operands as it has them."""
+TORCH = "torch"
+"""What torch chooses itself, on operands as the network has them."""
 
 _LEAST_S = 0.002  # of a turn: shorter calls are repeated
 _LONG_S = 0.01  # of a call: it warms itself
@@ -73,7 +73,7 @@ class Alone:
                 try:
                     found = self._timed(prepare(), warm=library in self.best_s)
                 except (RuntimeError, AttributeError, TypeError):  # a torch without it, or with another form of it
-                    if library == NETWORK:
+                    if library == TORCH:
                         raise
                     found = math.inf
                 self.best_s[library] = min(found, self.best_s.get(library, math.inf))
@@ -97,7 +97,7 @@ class Alone:
 
 
 def by_library(operation: Operation, memory: Memory) -> dict[str, Prepare]:
-    """Ways to compute an operation: `NETWORK`, as the network calls it, then by libraries torch may not have chosen.
+    """Ways to compute an operation: `TORCH`, and libraries that it may not have chosen.
 
     What another library wants of the order in memory is done in preparing, which is not timed.
     """
@@ -116,7 +116,7 @@ def _products(product: Product, memory: Memory) -> dict[str, Prepare]:
         operation: Any = torch.ops.mkldnn._linear_pointwise
         return lambda: operation(a, b.t(), None, "none", [], "")
 
-    found: dict[str, Prepare] = {NETWORK: lambda: lambda: multiply(a, b)}
+    found: dict[str, Prepare] = {TORCH: lambda: lambda: multiply(a, b)}
     if a.dim() == 2 and product.a.dense and product.b.dense:
         found["onednn"] = onednn
     return found
@@ -137,7 +137,7 @@ def _convolutions(conv: Convolution, memory: Memory) -> dict[str, Prepare]:
         rows, matrix = _frames(x).flatten(0, 1), weight.flatten(1).t()
         return lambda: torch.mm(rows, matrix)
 
-    found: dict[str, Prepare] = {NETWORK: lambda: lambda: torch.convolution(x, weight, None, *_how(conv))}
+    found: dict[str, Prepare] = {TORCH: lambda: lambda: torch.convolution(x, weight, None, *_how(conv))}
     if x.dim() == 4:
         found["onednn"] = onednn
     if conv.pointwise:
@@ -164,7 +164,7 @@ def _gradients(gradients: Gradients, memory: Memory) -> dict[str, Prepare]:
         matrix = weight.flatten(1)
         return lambda: (wanted[0] and torch.mm(above, matrix), wanted[1] and torch.mm(above.t(), below))
 
-    found: dict[str, Prepare] = {NETWORK: lambda: lambda: backward(gradient, x, weight, None, *_how(conv), wanted)}
+    found: dict[str, Prepare] = {TORCH: lambda: lambda: backward(gradient, x, weight, None, *_how(conv), wanted)}
     if conv.pointwise:
         found |= {"onednn": onednn, "blas": blas}
     elif x.dim() == 4 and max(conv.weight.size[2:]) > 1:

@@ -1,7 +1,7 @@
 """The floor of a pass: the best time of its matrix products and convolutions alone, measured in the same run.
 
-Each distinct one is timed by itself, warm, on operands of its sizes, strides and number type, by the library that the
-network uses and by others that can do it; its best time counts. The sum over all that a pass performs is the floor.
+Each distinct one is timed by itself, warm, on operands of its sizes, strides and number type, by torch's own choice of
+library and by others that can do it; its best time counts. The sum over all that a pass performs is the floor.
 Elementwise work, normalisation, copies and calls from Python are not in it, nor is the memory traffic between layers:
 what a network needs above its floor are these.
 """
