@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from bonegraph.__main__ import main
+from bonegraph.commands import recognise as recognise_command
 from bonegraph.datasets.prepare import prepare
 from bonegraph.inference.answer_file import COLUMNS
 from bonegraph.inference.recogniser import Recogniser
@@ -239,6 +241,23 @@ def test_a_folder_with_a_broken_file(
         assert set(window) == {"start", "end", "top"} and len(window["top"]) == 2
         assert window["top"][0]["probability"] >= window["top"][1]["probability"]
     assert len(short["timelines"][0]["windows"]) == 1
+
+
+def test_what_is_answered_before_a_stop_is_kept(
+    trained: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = recognise_command._Asked.of_file
+
+    def stopped(self: Any, path: Path) -> Any:
+        if path.name == "c-short.npy":
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, path)
+
+    monkeypatch.setattr(recognise_command._Asked, "of_file", stopped)
+    given(capsys, 130, trained / "run", recordings, "--out", tmp_path / "all.json")
+    plain = json.loads((tmp_path / "all.json").read_text())
+    assert [one["recording"] for one in plain["recordings"]] == ["b-long.npy"]
+    assert [one["recording"] for one in plain["refused"]] == ["a-broken.csv"]
 
 
 def test_csv(trained: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

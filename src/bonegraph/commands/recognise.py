@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from bonegraph.inference.untrimmed import Answers, Timeline
     from bonegraph.inference.windows import Cutting
     from bonegraph.read.video import Video
+
+_KEEP = 10.0
+"""Seconds after which the answers of a folder are written again."""
 
 
 def recognise(
@@ -124,6 +128,12 @@ def recognise(
     )
     found: dict[str, Answers] = {}
     refused: dict[str, str] = {}
+
+    def keep() -> None:
+        if out is not None and found:
+            about = {"checkpoint": str(checkpoint), "window": cutting.window, "stride": cutting.stride}
+            write_answers(out, found, about=about, refused=refused, top=top)
+
     if data is not None:
         store = Store.open(data)
         found[clip] = asked.of_sequence(store.sequence(store.find(clip)), clip)
@@ -131,44 +141,53 @@ def recognise(
         assert recording is not None
         found[recording.name] = asked.of_file(recording)
     else:
-        found, refused = _of_folder(asked, several, annotated)
+        _of_folder(asked, several, annotated, found, refused, keep)
     if found and recogniser.threshold is None and threshold is None:
         print(
             f"note: it never says \"unknown\", because it is not calibrated: 'bonegraph calibrate {checkpoint}', or "
             "give --threshold.",
             file=sys.stderr,
         )
-    if out is not None and found:
-        about = {"checkpoint": str(checkpoint), "window": cutting.window, "stride": cutting.stride}
-        write_answers(out, found, about=about, refused=refused, top=top)
-        print(f"written: {out}")
     if not found:
         raise ValueError(f"none of the {len(refused)} recordings in '{recording}' can be answered.")
+    keep()
+    if out is not None:
+        print(f"written: {out}")
     return 0
 
 
 def _of_folder(
-    asked: _Asked, paths: Sequence[Path], annotated: Path | None
-) -> tuple[dict[str, Answers], dict[str, str]]:
-    """The answers of many recordings, and why others have none."""
-    found: dict[str, Answers] = {}
-    refused: dict[str, str] = {}
+    asked: _Asked,
+    paths: Sequence[Path],
+    annotated: Path | None,
+    found: dict[str, Answers],
+    refused: dict[str, str],
+    keep: Callable[[], None],
+) -> None:
+    """Answer many recordings, or say why one has no answer; keep what there is every few seconds, and if stopped."""
     if annotated is not None:
         if annotated.suffix:
             raise ValueError(f"--annotated '{annotated}' has to be a folder, because the recording is one.")
         annotated.mkdir(exist_ok=True)
     stems = [path.stem for path in paths]
-    for path in paths:
-        film = path.stem if stems.count(path.stem) == 1 else path.name
-        here = None if annotated is None else annotated / f"{film}.mp4"
-        print(f"{path.name}:", flush=True)
-        try:
-            found[path.name] = replace(asked, annotated=here).of_file(path)
-        except (ValueError, OSError) as error:
-            refused[path.name] = " ".join(str(error).split())
-            print("  no answer")
-            print(f"refused: {path.name}: {refused[path.name]}", file=sys.stderr)
-    return found, refused
+    kept = clock.monotonic()
+    try:
+        for path in paths:
+            film = path.stem if stems.count(path.stem) == 1 else path.name
+            here = None if annotated is None else annotated / f"{film}.mp4"
+            print(f"{path.name}:", flush=True)
+            try:
+                found[path.name] = replace(asked, annotated=here).of_file(path)
+            except (ValueError, OSError) as error:
+                refused[path.name] = " ".join(str(error).split())
+                print("  no answer")
+                print(f"refused: {path.name}: {refused[path.name]}", file=sys.stderr)
+            if clock.monotonic() - kept > _KEEP:
+                keep()
+                kept = clock.monotonic()
+    except KeyboardInterrupt:
+        keep()
+        raise
 
 
 @dataclass(frozen=True)
