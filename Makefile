@@ -3,12 +3,13 @@
 # make check  format, lint, types
 # make bench  measure speed
 # make fuzz   read 10,000 damaged files of every kind
+# make exports   every variant of every model as ONNX, small: ten minutes
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test check bench fuzz format clean
+.PHONY: demo test check bench fuzz exports format clean
 
 demo: $(VENV)/installed
 	$(BIN)/bonegraph demo
@@ -33,6 +34,9 @@ bench: $(VENV)/installed-dev
 
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz
+
+exports: $(VENV)/installed-dev
+	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/properties/test_models.py -k test_exports
 
 clean:
 	rm -rf $(VENV) demo build

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,10 +19,13 @@ import torch
 from torch import Tensor
 from torch.distributed import destroy_process_group, init_process_group
 
+from bonegraph.__main__ import main
 from bonegraph.datasets.clips import Clips, Order, TestOrder, TrainingOrder
 from bonegraph.datasets.store import Store
 from bonegraph.models import stgcn
 from bonegraph.models.registry import build
+from bonegraph.scores import Scores
+from bonegraph.training.keeping import throughput
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Augment, Transforms, apply
 
@@ -188,3 +194,50 @@ def test_command_on_two_processes(store: Path, tmp_path: Path) -> None:
     tensors = weights(run / "model.safetensors")[1]
     assert np.isfinite(np.frombuffer(tensors["head.weight"], np.float32)).all()
     assert float(table[-1]["train_loss"]) < float(table[0]["train_loss"])
+
+
+def test_torchrun_from_the_first_step_to_the_last(store: Path, tmp_path: Path) -> None:
+    """Both processes train, on clips of their own, to equal weights; each clip is measured once; one run is left."""
+    run, log, epochs = tmp_path / "run", tmp_path / "log", 2
+    arguments = fit_arguments(store, run, "--devices", "2", "--epochs", str(epochs), "--watch_test", "true")
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port()), "--"]
+    script = str(Path(__file__).with_name("observed.py"))
+    assert end(launch([*torchrun, script, str(tmp_path)], arguments, log), log) == 0
+
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert told[0]["weights"] == told[1]["weights"]
+    opened = Store.open(store)
+    trained, validated, tested = (set(opened.part("xboth-val", part).tolist()) for part in ("train", "val", "test"))
+    for epoch in range(epochs):
+        shares = [[clip for at, clips in one["fetched"] if at == epoch for clip in clips] for one in told]
+        together = shares[0] + shares[1]
+        assert min(map(len, shares)) == len(trained) // 2 and sorted(together) == sorted(trained)
+    # without an epoch: validation and the watched test part, of every epoch
+    measured = Counter(clip for one in told for at, clips in one["fetched"] if at is None for clip in clips)
+    assert measured == dict.fromkeys(validated | tested, epochs)
+
+    ours = {name: hashlib.sha256(value).hexdigest() for name, value in weights(run / "model.safetensors")[1].items()}
+    kept = {name: digest for name, digest in told[0]["weights"].items() if ours[name] != digest}
+    assert not kept and [path.name for path in run.rglob("model*")] == ["model.safetensors"]
+    table = curves(run)
+    assert [(row["epoch"], row["processes"]) for row in table] == [("0", "2"), ("1", "2")]
+    processes, each = throughput(run / "metrics.csv") or (0, 0.0)
+    assert processes == 2 and f"2 processes, {each:.4g} clips/s each" in log.read_text()
+
+    # one process measures the same on the same weights
+    assert main(["evaluate", str(run), "--part", "val", "--weights", "best", "--progress", "false"]) == 0
+    best = max(float(row["val_accuracy"]) for row in table)
+    assert Scores.load(run / "scores-val.npz").top(1) == pytest.approx(best, abs=1e-6)
+
+
+def test_processes_that_would_train_alone_are_refused(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """torchrun started two, and nobody said so to ``fit``, which takes one on a CPU."""
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0"), ("TORCHELASTIC_RUN_ID", "one")):
+        monkeypatch.setenv(name, value)
+    run = tmp_path / "run"
+    assert main(fit_arguments(store, run)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "2 processes were started, but --devices and --nodes make 1; give" in error
+    assert not list(run.rglob("*.*"))

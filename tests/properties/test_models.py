@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from bonegraph.inference.export import least_frames, traced
+from bonegraph.inference.export import Run, least_frames, onnx_bytes, onnx_run, traced
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import MODELS, VARIANTS, build, model_name
@@ -36,6 +37,8 @@ JUNK = float("nan")
 MOST_PARAMETERS = 150_000  # a network of full width has millions
 CONFIGS = {f"{name}-{variant}": make() for name, found in VARIANTS.items() for variant, make in found.items()}
 ONE_EACH = [f"{name}-{list(found)[-1]}" for name, found in VARIANTS.items()]  # for what takes long
+EVERYTHING = os.environ.get("BONEGRAPH_EXPORT") == "all"  # every variant, as ONNX: ten minutes, `make exports`
+MOST_NODES = 320  # of a network that becomes ONNX without it
 
 
 def told_apart(config: Any) -> int:
@@ -315,17 +318,21 @@ def test_gradients_repeat_on_two_threads(name: str) -> None:
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", ONE_EACH)
+@pytest.mark.parametrize("name", CONFIGS if EVERYTHING else ONE_EACH)
 def test_exports(name: str) -> None:
-    """The network as one graph of operators, for any N and T; ONNX files are made from it."""
+    """The network as one graph of operators, for any N and T; and as ONNX, which takes a minute for large ones."""
     config = small(CONFIGS[name])
     model = make(config)
     program = traced(model)
     network, least = program.module(), least_frames(program)
     assert least <= 9
-    for count, frames in ((1, least), (2, 18)):
+    runs: list[Run] = [lambda positions, visible: network(positions=positions, visible=visible)]
+    if EVERYTHING or len(program.graph.nodes) <= MOST_NODES:
+        runs.append(onnx_run(onnx_bytes(program, {})))
+    for count, frames in ((1, least), (2, 18), (3, 11)):
         x, visible = clips(config, count, frames)
         with torch.no_grad():
             expected = model(x.float(), visible)
-            found = network(positions=x.float(), visible=visible)
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+            found = [run(x.float(), visible) for run in runs]
+        for logits in found:
+            torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))

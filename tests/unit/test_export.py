@@ -144,8 +144,30 @@ def test_what_does_not_run_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
         return run
 
     monkeypatch.setattr(module, "program_run", broken)
-    with pytest.raises(ValueError, match=r"^'a\.pt2' would not run: operator 7; not written\.$"):
+    with pytest.raises(
+        ValueError, match=r"^'a\.pt2' would not run: operator 7; not written; export to \.onnx instead\.$"
+    ):
         export(network(FREE), MEANING, tmp_path / "a.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", ["stays", "is gone"])
+def test_guards_that_cannot_be_dropped(change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch with another form of what we change without its leave: one line, and no file that refuses clips."""
+    trace = torch.export.export
+
+    def other(*args: Any, **options: Any) -> Any:
+        program: Any = trace(*args, **options)
+        guards = tuple(program._guards_code)
+        del program._guards_code
+        if change == "stays":
+            program._guards_code = guards
+        return program
+
+    monkeypatch.setattr(torch.export, "export", other)
+    said = "'a.pt2' would not run: .*not written" if change == "stays" else "torch cannot save the program: .*_guards"
+    with pytest.raises(ValueError, match=said + ".*; export to .onnx instead"):
+        export(network(TWO_PEOPLE), MEANING, tmp_path / "a.pt2")
     assert not list(tmp_path.iterdir())
 
 

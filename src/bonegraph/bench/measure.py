@@ -10,25 +10,34 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from bonegraph.bench.floor import Floors
 from bonegraph.bench.memory import added_memory
 from bonegraph.bench.rows import Row
 
+FLOOR_TURNS = 3
+"""Turns of each operation of a floor: the best one counts, so that a few tell as much as many."""
 
-def take_turns(rows: list[Row], repeats: int, *, progress: bool = True, after: Callable[[], None]) -> None:
+
+def take_turns(
+    rows: list[Row], repeats: int, *, floors: Floors | None = None, progress: bool = True, after: Callable[[], None]
+) -> None:
     """Measure; what was measured is in the rows, also when this is interrupted.
 
     The first turn of each row warms it up and finds its memory, and does not count. Rows of equal threads take turns:
-    A B C A B C and so on.
+    A B C A B C and so on. The operations of their floors come after each of the first rounds.
 
     Args:
         rows: those of equal threads side by side.
         repeats: turns that count.
+        floors: of the rows.
         progress: show a progress bar.
         after: called after every round of turns, to keep what there is.
     """
     _settle()
     before = torch.get_num_threads()
-    bar = tqdm(total=(1 + repeats) * len(rows), desc="bench", unit="turn", disable=not progress)
+    floors = floors or Floors()
+    total = (1 + repeats) * len(rows) + min(1 + repeats, FLOOR_TURNS) * len(floors)
+    bar = tqdm(total=total, desc="bench", unit="turn", disable=not progress)
     try:
         for threads, group in groupby(rows, key=lambda row: row.threads):
             together = list(group)
@@ -42,6 +51,10 @@ def take_turns(rows: list[Row], repeats: int, *, progress: bool = True, after: C
                         _turn(row)
                     else:
                         row.memory_bytes = added_memory(row.run)
+                    bar.update()
+                bar.set_postfix_str("floor", refresh=False)
+                for alone in floors.with_threads(threads) if turn < FLOOR_TURNS else ():
+                    alone.turn()
                     bar.update()
                 if turn:
                     after()

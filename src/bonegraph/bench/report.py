@@ -63,7 +63,15 @@ def content(
         "settings": settings,
         "peak": highest,
         "rows": [row.as_data() for row in rows],
+        "floors": _floors(rows),
     }
+
+
+def _floors(rows: list[Row]) -> list[dict[str, Any]]:
+    """The floor of each task, with its operations."""
+    of_tasks = {row.task: row.floor for row in rows if row.floor is not None}
+    names = "model", "case", "kind", "precision", "threads"
+    return [dict(zip(names, task, strict=True)) | floor.as_data() for task, floor in of_tasks.items()]
 
 
 def write(folder: Path, rows: list[Row], data: dict[str, Any]) -> list[Path]:
@@ -123,6 +131,8 @@ def _heading(data: dict[str, Any]) -> list[str]:
     before, after = about["load_before"], about["load_after"]
     if before is not None:
         lines.append(f"load: {before:g} before, {after:g} after")
+    if data["floors"]:
+        lines.append("floor: the same matrix products and convolutions alone, best of a few turns; nothing else")
     if data["peak"]:
         lines.append("GFLOP/s and comparisons: on one thread by the time of the processor, else by that of the clock")
     return [*lines, *_remarks(data)]
@@ -151,6 +161,9 @@ def _tables(rows: list[Row]) -> Iterable[tuple[str, dict[str, list[str]]]]:
         first = firsts.get(row.task)
         return "" if first is None else f"{faster(first, row):.2f}x"
 
+    def near(row: Row) -> str:
+        return "" if row.floor_s is None else f"{row.floor_s / statistics.median(row.own_s):.0%}"
+
     of_all: dict[str, Callable[[Row], str]] = {
         "model": lambda row: row.model,
         "pass": lambda row: row.kind,
@@ -164,6 +177,8 @@ def _tables(rows: list[Row]) -> Iterable[tuple[str, dict[str, list[str]]]]:
         "clips/s": lambda row: short(row.clips / row.seconds) if row.clips else "",
         "GFLOP/s": lambda row: short(row.rate / 1e9) if row.flops else "",
         "of peak": share,
+        "floor ms": lambda row: "" if row.floor_s is None else short(row.floor_s * 1e3),
+        "floor / this": near,
         "MB": lambda row: "" if row.memory_bytes is None else short(row.memory_bytes / 1e6),
         f"{_FIRST} / this": gain,
     }

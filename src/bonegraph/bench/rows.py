@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from bonegraph.bench.floor import Floor
 
 Pass = Literal["inference", "training", "data", "peak"]
 Precision = Literal["fp32", "bf16"]
@@ -29,6 +31,7 @@ class Row:
         clock_s: seconds of each turn on the clock.
         processor_s: seconds of each turn of all processors.
         memory_bytes: what the first turn added to the process at most, None where the system does not tell.
+        floor: of the task, the same for all its ways; None where nobody asked.
     """
 
     model: str
@@ -43,6 +46,7 @@ class Row:
     clock_s: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
     memory_bytes: int | None = None
+    floor: Floor | None = field(default=None, repr=False)
 
     @property
     def task(self) -> tuple[str, str, Pass, Precision, int]:
@@ -68,9 +72,15 @@ class Row:
         """FLOP/s by `own_s`, the median."""
         return self.flops / statistics.median(self.own_s)
 
+    @property
+    def floor_s(self) -> float | None:
+        """Seconds of its floor, None where it was not measured."""
+        return None if self.floor is None else self.floor.seconds
+
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON: what was measured, and what follows for the eye."""
-        data: dict[str, Any] = {name: value for name, value in asdict(self).items() if name != "run"}
+        told = [one.name for one in fields(self) if one.name not in ("run", "floor")]
+        data: dict[str, Any] = {name: getattr(self, name) for name in told}
         if not self.clock_s:
             return data
         low, _, high = quartiles(self.clock_s)
@@ -80,6 +90,8 @@ class Row:
             data["clips_per_s"] = self.clips / self.seconds
         if self.flops:
             data["gflops"] = self.rate / 1e9
+        if self.floor_s is not None:
+            data |= {"floor_s": self.floor_s, "floor_share": self.floor_s / statistics.median(self.own_s)}
         return data
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from bonegraph.commands import one_line
 
 if TYPE_CHECKING:
+    from bonegraph.bench.floor import Floors
     from bonegraph.bench.rows import Row
 
 _EXAMPLES = """Measure how fast the models are on this machine: every model, plain, by the fast path, and naive, written
 down as its paper reads. They take turns, so that whatever else the machine does meets all of them; what is told is the
 median of the turns. Beside it stand clips and GFLOP a second, the share of what the machine can do at most (products
-and convolutions alone, measured in the same run) and the memory that a pass adds.
+and convolutions alone, measured in the same run), the floor of the pass (its own products and convolutions alone) and
+the memory that a pass adds.
 
 Cases: N1T64, N8T64, N2T300 (clips of so many frames, two people each), mix (10 clips of 64 frames, 8 of them with one
 person), loader (batches with all four streams out of a store) and prepare (NTU RGB+D recordings to a store).
@@ -40,6 +42,7 @@ def run(arguments: list[str]) -> None:
 
     from bonegraph.allocator import keep_memory
     from bonegraph.bench import report
+    from bonegraph.bench.floor import Floors
     from bonegraph.bench.machine import load, machine
     from bonegraph.bench.measure import take_turns
     from bonegraph.files import write_whole
@@ -48,6 +51,7 @@ def run(arguments: list[str]) -> None:
     about, before = {**machine(), "memory_kept": keep_memory()}, load()
     del about["threads"]  # each row has its own
     rows: list[Row] = []
+    floors = Floors()
 
     def found(whole: bool) -> dict[str, Any]:
         return report.content(rows, about, settings, (before, load()), whole)
@@ -57,10 +61,10 @@ def run(arguments: list[str]) -> None:
             write_whole(folder / report.JSON, report.as_json(found(whole=False)))
 
     with tempfile.TemporaryDirectory(prefix="bonegraph-bench-") as scratch:
-        rows += _rows(given, Path(scratch))
+        rows += _rows(given, Path(scratch), floors if given.floor else None)
         whole = False
         try:
-            take_turns(rows, given.repeats, progress=given.progress, after=keep)
+            take_turns(rows, given.repeats, floors=floors, progress=given.progress, after=keep)
             whole = True
         except KeyboardInterrupt:
             if not any(row.clock_s for row in rows):
@@ -73,7 +77,7 @@ def run(arguments: list[str]) -> None:
         raise KeyboardInterrupt("stopped; the table has what was measured until then")
 
 
-def _rows(given: argparse.Namespace, scratch: Path) -> list[Row]:
+def _rows(given: argparse.Namespace, scratch: Path, floors: Floors | None) -> list[Row]:
     from tqdm import tqdm
 
     from bonegraph.bench.cases import CASES
@@ -87,7 +91,9 @@ def _rows(given: argparse.Namespace, scratch: Path) -> list[Row]:
         if shapes:
             rows += [row for precision in given.precisions for row in peak_rows(precision, threads)]
             for model in tqdm(given.models, desc="build", delay=1, leave=False, disable=not given.progress):
-                rows += network_rows(model, given.width, given.ways, shapes, given.passes, given.precisions, threads)
+                rows += network_rows(
+                    model, given.width, given.ways, shapes, given.passes, given.precisions, threads, floors
+                )
         if place == 0:  # reading hardly knows of threads
             rows += [data_row(case, scratch, threads) for case in given.cases if case in DATA_CASES]
     return rows
@@ -126,6 +132,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         "--threads", nargs="+", type=int, default=[1], help="of torch, one measurement each; default: 1"
     )
     parser.add_argument("--repeats", type=int, default=5, help="turns that count; default: 5")
+    parser.add_argument(
+        "--floor", default="true", help="true or false: measure the products and convolutions of each pass alone, too"
+    )
     parser.add_argument("--out", type=Path, help="folder for bench.json, bench.md and bench.png; default: none")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
     parser.add_argument("--progress", default="true", help="true or false: show a progress bar")
@@ -138,8 +147,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     for name, (known, _, _) in choices.items():
         _check(name, getattr(given, name), known)
     _check("width", [given.width], list(DIVISOR))
-    _check("progress", [given.progress], ["true", "false"])
-    given.progress = given.progress == "true"
+    for name in ("floor", "progress"):
+        _check(name, [getattr(given, name)], ["true", "false"])
+        setattr(given, name, getattr(given, name) == "true")
     if min(given.threads) < 1 or given.repeats < 1:
         raise ValueError(f"--threads and --repeats must be at least 1, got {min(given.threads)} and {given.repeats}.")
     return given

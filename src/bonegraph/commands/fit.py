@@ -78,7 +78,8 @@ def run(arguments: list[str]) -> None:
     from bonegraph.allocator import keep_memory
     from bonegraph.scores.streams import CHAIN, is_run
     from bonegraph.training.chain import check_chain, fit_chain
-    from bonegraph.training.run import is_first_process
+    from bonegraph.training.keeping import throughput
+    from bonegraph.training.run import CURVES, is_first_process
 
     keep_memory()
 
@@ -102,6 +103,9 @@ def run(arguments: list[str]) -> None:
         )
         if is_first_process():
             for path in paths:
+                count = throughput(path.with_name(CURVES))
+                if count and count[0] > 1:
+                    print(f"{count[0]} processes, {count[1]:.4g} clips/s each")
                 print(f"finished: {path}")
 
 

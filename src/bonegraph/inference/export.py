@@ -143,7 +143,7 @@ def export(
     try:
         error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
     except Exception as problem:  # those of onnxruntime have no common base
-        raise ValueError(f"'{path.name}' would not run: {_first(problem)}; not written.") from None
+        raise ValueError(f"'{path.name}' would not run: {_first(problem)}; not written{_otherwise(path)}.") from None
     if not error <= LIMIT:  # nor if it is no number
         raise ValueError(
             f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
@@ -195,10 +195,19 @@ def traced(model: ActionModel, *, mask: bool = True) -> ExportedProgram:
             program = torch.export.export(network.eval(), (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export {_named(model)}: {_first(error)}") from None
-    # torch guards how it laid out the memory of the example, such as whether T is even. The values need none of it,
-    # which the comparison of the numbers sees to.
-    getattr(program, "_guards_code", []).clear()
+    _drop_guards(program)
     return program
+
+
+def _drop_guards(program: ExportedProgram) -> None:
+    """Let a program take clips whose memory torch would lay out otherwise than the example's, such as an odd T.
+
+    The values need no such guards, which the comparison of the numbers sees to. torch has no documented way to leave
+    them out; where this one is gone they stay, and a program that then refuses clips is not written.
+    """
+    guards = getattr(program, "_guards_code", None)
+    if isinstance(guards, list):
+        guards.clear()
 
 
 def least_frames(program: ExportedProgram) -> int:
@@ -252,10 +261,17 @@ def onnx_run(data: bytes) -> Run:
 
 
 def program_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
-    """A file of `torch.export.save`; what it tells is its extra file ``bonegraph.json``."""
+    """A file of `torch.export.save`; what it tells is its extra file ``bonegraph.json``.
+
+    Raises:
+        ValueError: torch cannot save it.
+    """
     file = io.BytesIO()
-    with quiet():
-        torch.export.save(program, file, extra_files={"bonegraph.json": json.dumps(told)})
+    try:
+        with quiet():
+            torch.export.save(program, file, extra_files={"bonegraph.json": json.dumps(told)})
+    except Exception as error:  # as above
+        raise ValueError(f"torch cannot save the program: {_first(error)}; export to .onnx instead.") from None
     return file.getvalue()
 
 
@@ -329,6 +345,10 @@ def quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _otherwise(path: Path) -> str:
+    return "; export to .onnx instead" if path.suffix == ".pt2" else ""
 
 
 def _named(model: ActionModel) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import pickle
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bonegraph.training.task import Task
 
 # The last one is empty but where a run was asked to watch the test part.
 _MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy")
-COLUMNS = ("epoch", "step", "lr", *_MEASURED, "seconds")
+COLUMNS = ("epoch", "step", "lr", *_MEASURED, "seconds", "processes", "clips_per_s")
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -96,16 +97,27 @@ class KeepBest(Callback):
 class Curves(Callback):
     """``metrics.csv``: one row an epoch; after a resume, rows of repeated epochs are replaced.
 
+    ``seconds`` are those of the whole epoch, ``clips_per_s`` what one of the processes trained on in the time until the
+    last batch.
+
     Args:
         path: the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.started, self.validated = path, 0.0, False
+        self.clips, self.trained = 0, 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
-        self.started, self.validated = time.monotonic(), False
+        self.started, self.validated, self.clips = time.monotonic(), False, 0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count."""
+        self.clips += len(batch)
+        self.trained = time.monotonic()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """This epoch has a validation; in others Lightning repeats the numbers of the last one."""
@@ -123,6 +135,8 @@ class Curves(Callback):
             "step": str(trainer.global_step),
             "lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}",
             "seconds": f"{time.monotonic() - self.started:.3f}",
+            "processes": str(trainer.world_size),
+            "clips_per_s": f"{self.clips / max(self.trained - self.started, 1e-6):.4g}",
         }
         rows = [old for old in read_curves(self.path) if int(old["epoch"]) < trainer.current_epoch]
         text = io.StringIO(newline="")
@@ -138,3 +152,17 @@ def read_curves(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def throughput(path: Path) -> tuple[int, float] | None:
+    """Processes of the last epoch of a ``metrics.csv``, and the median of the clips that each trained on in a second.
+
+    Returns:
+        None where nobody counted, as in files of before.
+    """
+    rows = read_curves(path)
+    processes = rows[-1].get("processes") if rows else None
+    if not processes:
+        return None
+    rates = [float(row["clips_per_s"]) for row in rows if row.get("processes") == processes]
+    return int(processes), statistics.median(rates)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def _train(
             )
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise ValueError(f"cannot train on accelerator {accelerator}, devices {devices}: {error}") from None
+        _check_started(trainer.world_size)
         task = Task(model, settings, store.skeleton)
         if trainer.is_global_zero:
             write_whole(folder / "config.yaml", yaml.safe_dump(settings.to_plain(), sort_keys=False).encode())
@@ -186,6 +188,20 @@ def _train(
     if trainer.is_global_zero:
         with writing(folder / FINAL):
             save_checkpoint(folder / FINAL, task.model, meaning)
+
+
+def _check_started(processes: int) -> None:
+    """See that as many processes were started as train together: others would each train alone, in the same folder.
+
+    Raises:
+        ValueError: torchrun started another number.
+    """
+    started = os.environ.get("WORLD_SIZE", "")
+    if started.isdecimal() and int(started) != processes:
+        raise ValueError(
+            f"{started} processes were started, but --devices and --nodes make {processes}; "
+            f"give as many --devices as torchrun has --nproc_per_node, and as many --nodes as --nnodes."
+        )
 
 
 def is_first_process() -> bool:
