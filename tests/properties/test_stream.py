@@ -494,3 +494,18 @@ def test_a_recording_of_somebody_who_comes_back() -> None:
     np.testing.assert_allclose(exact.probabilities, asked(one, short), atol=1e-5)
     with pytest.raises(ValueError, match="people are looked at together"):
         told(one, short, cutting=cutting, each=False, stream="exact")
+
+
+@pytest.mark.parametrize("what", ["weight", "place"])
+def test_what_is_no_number_is_no_answer(what: str) -> None:
+    """Nor is it hidden by a ReLU that makes 0 of it."""
+    one = recogniser()
+    clip = recording(20, gaps=False)
+    if what == "weight":
+        with torch.no_grad():
+            next(one.model.parameters()).fill_(float("nan"))
+    else:
+        clip.positions[5] = 3e38
+    stream = ExactStream(one.model, one.meaning)
+    with pytest.raises(ValueError, match="answers with NaN"):
+        feed(stream, clip)

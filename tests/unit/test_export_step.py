@@ -33,7 +33,7 @@ MEANING = Meaning(BODY, ("a", "b", "c"), Transforms(centre="frame"), Length("all
 SMALL: dict[str, Any] = {"widths": (4, 6), "strides": (2, 2), "temporal_kernel": 3}
 CONFIGS: dict[str, Any] = {
     "stgcn": stgcn.Config(**SMALL),
-    "stgcnpp": stgcnpp.Config(**{**SMALL, "widths": (8, 12)}),
+    "stgcnpp": stgcnpp.Config(**{**SMALL, "widths": (8, 12)}, dilations=(2,)),
     "kth": kth.Config(in_channels=3, **SMALL),
     "tcn": baselines.TCNConfig(**SMALL),
 }

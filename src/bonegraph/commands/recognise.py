@@ -153,8 +153,8 @@ def recognise(
 
     def keep() -> None:
         if out is not None and found:
-            about = {"checkpoint": str(checkpoint), "window": cutting.window, "stride": cutting.stride, "stream": stream}
-            write_answers(out, found, about=about, refused=refused, top=top)
+            about = {"checkpoint": str(checkpoint), "window": cutting.window, "stride": cutting.stride}
+            write_answers(out, found, about={**about, "stream": stream}, refused=refused, top=top)
 
     if data is not None:
         store = Store.open(data)

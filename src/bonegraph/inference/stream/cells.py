@@ -73,6 +73,16 @@ class Timing:
         return known[:, : frames : self.stride]
 
 
+def delay(kept: Block, new: Block) -> tuple[Block, Block]:
+    """As many frames as are new, the oldest ones first, and those that are left to keep; copies as little as it can."""
+    late, frames = kept.shape[1], new.shape[1]
+    if late == frames:
+        return kept, new
+    if late > frames:
+        return kept[:, :frames], torch.cat([kept[:, frames:], new], dim=1)
+    return join(kept, new[:, : frames - late]), new[:, frames - late :]
+
+
 def join(kept: Block, new: Block) -> Block:
     """Frames that were kept, then new ones."""
     return torch.cat([kept, new], dim=1) if kept.shape[1] else new
@@ -200,9 +210,8 @@ class GraphCell:
         known = join(kept, y)
         add = None
         if self.shortcut is not None:
-            residual = join(residual, x)
-            add = through(self.timing.middles(residual, frames), self.shortcut)
-            residual = residual[:, frames:]
+            before, residual = delay(residual, x)
+            add = through(self.timing.middles(before, frames), self.shortcut)
         out = self.over(known, add)
         if self.after is not None:
             out = torch.addcmul(self.after.shift, out, self.after.scale)
@@ -347,14 +356,12 @@ class BranchCell:
         highest = torch.maximum(highest, under(middle, *self.pool))
         parts.append(flat(torch.addcmul(self.pooled.shift, highest, self.pooled.scale)))
         parts.append(flat(under(middle, y.shape[3] - self.plain, self.plain)))
-        residual = join(residual, x) if self.shortcut is not None else residual
+        before, residual = delay(residual, x) if self.shortcut is not None else (x, residual)
         out = add_shortcut(
             torch.cat(parts, dim=1).relu_(),
             self.merge.weight,
             self.bias,
-            self.timing.middles(residual, frames),
+            self.timing.middles(before, frames),
             self.shortcut,
         ).relu_()
-        if self.shortcut is not None:
-            residual = residual[:, frames:]
         return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
