@@ -5,6 +5,8 @@ Rows:
     network            frames through the network in blocks of 4, for 1, 2 and 5 people at once, or of 16, as recordings
                        may; no transforms, no pooling
     stream             `ExactStream.step`: with transforms, pooling, softmax and all people
+    products           the floor of `network`: only its matrix products and convolutions, with the same numbers in the
+                       same order, for 1 person and blocks of 4
     clip, 64 and 300   the clip network on a window of so many frames, as often as the stream has an answer: every 4
 
 Milliseconds for a frame of a person. Three frames of four wait, the fourth goes through the network with them, so the
@@ -28,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bonegraph.allocator import keep_memory
 from bonegraph.bench.machine import machine
@@ -77,6 +80,7 @@ def measure(name: str, warm: int, repeats: int) -> dict[str, Any]:
     model = MODELS[name]().eval()
     rows = {f"network, {people} people": network(model, people) for people in PEOPLE}
     rows["network, 1 people, blocks of 16"] = network(model, 1, 16)
+    rows["products, 1 people"] = products(model)
     rows |= {f"stream, {people} people": stream(model, people) for people in PEOPLE}
     rows |= {f"clip, {window} frames": clip(model, window) for window in WINDOWS}
     rows["product"] = product()
@@ -117,6 +121,35 @@ def network(model: ActionModel, people: int, block: int = 4) -> Row:
         for _ in range(BLOCKS):
             _, _, state = net.step(x, visible, state)
         return BLOCKS * block * people
+
+    return work
+
+
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps the products and convolutions that are computed under it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if any(name in str(func) for name in ("mm.", "convolution")):
+            self.calls.append((func, args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def products(model: ActionModel) -> Row:
+    net, block = FrameNetwork(model), 4
+    with torch.inference_mode(), _Products() as recorded:
+        net.step(torch.randn(1, block, 25, 3), torch.ones(1, block, 25, dtype=torch.bool), net.start(1))
+
+    def work() -> int:
+        for _ in range(BLOCKS):
+            for operation, tensors, options in recorded.calls:
+                operation(*tensors, **options)
+        return BLOCKS * block
 
     return work
 

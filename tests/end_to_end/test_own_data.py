@@ -318,6 +318,9 @@ def test_the_recipe_follows_the_store(tmp_path: Path) -> None:
     assert (many.batch_size, many.length.frames, many.model.in_channels) == (16, 64, 3)  # 10 batches of 16
     assert many.transforms.centre_on == "people" and many.epochs < few.epochs
     assert recipe("own").recipe == "own"  # and without a store
+    stream = recipe("own-stream", store_of(tmp_path / "stream", 10, frames=90))
+    assert (stream.recipe, stream.length, stream.split) == ("own-stream", Length("fragment", 96), "random")
+    assert (stream.transforms.scale, stream.transforms.centre) == ("none", "frame")
 
 
 def test_what_no_recipe_can_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

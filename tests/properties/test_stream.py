@@ -10,15 +10,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from bonegraph.features import pool
 from bonegraph.inference.recogniser import Recogniser
-from bonegraph.inference.stream import ExactStream, Stream, WindowStream, open_stream
+from bonegraph.inference.stream import AnyStream, ExactStream, WindowStream, open_stream
+from bonegraph.inference.stream.recording import BLOCK, stream_for_recordings, windows_of
+from bonegraph.inference.untrimmed import answers as told
+from bonegraph.inference.windows import Cutting, Window
 from bonegraph.models import agcn, stgcn, stgcnpp
 from bonegraph.models.checkpoint import Calibration, Meaning
 from bonegraph.models.registry import build
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import SKELETONS
 from bonegraph.transforms.lengths import Length
-from bonegraph.transforms.pipeline import Transforms
+from bonegraph.transforms.pipeline import Transforms, apply
 
 from .test_masks import randomise
 
@@ -27,7 +31,9 @@ CONFIG = stgcn.Config(widths=(4, 6), strides=(1, 2), temporal_kernel=3)
 PLAIN = Transforms(centre="none")
 
 
-def recogniser(transforms: Transforms = PLAIN, config: Any = CONFIG, rule: Any = "all", **others: Any) -> Recogniser:
+def recogniser(
+    transforms: Transforms = PLAIN, config: Any = CONFIG, rule: Any = "all", people: int = 0, **others: Any
+) -> Recogniser:
     config = replace(config, in_channels=3 + transforms.extra_channels)
     model = build(config, BODY, 4).eval()
     randomise(model, 5)
@@ -38,7 +44,7 @@ def recogniser(transforms: Transforms = PLAIN, config: Any = CONFIG, rule: Any =
         classes=("a", "b", "c", "d"),
         transforms=transforms,
         length=Length(rule, 6),
-        people=0,
+        people=people,
         fps=30.0,
         unit="m",
         **others,
@@ -58,7 +64,7 @@ def recording(frames: int, seed: int = 0, *, gaps: bool = True, sure: bool = Tru
     return Sequence(places, present, BODY, 30.0, "m", confidence if sure else None)
 
 
-def feed(stream: Stream, one: Sequence, person: int = 7) -> list[Any]:
+def feed(stream: AnyStream, one: Sequence, person: int = 7) -> list[Any]:
     """All frames; those in which the person is not there come without it."""
     answers = []
     for frame in range(one.num_frames):
@@ -237,16 +243,24 @@ def test_a_window_slides() -> None:
     clip = recording(30, 2)
     stream = WindowStream(one, window=8, stride=3)
     answers = feed(stream, clip)
-    assert answers[:7] == [None] * 7
-    for frame in range(7, 30):
-        last = frame - (frame - 7) % 3
-        cut = slice(last - 7, last + 1)
+    assert answers[:5] == [None] * 5  # seen in half a window at frame 3
+    for frame in range(5, 30):
+        last = frame - (frame + 1) % 3
+        cut = slice(max(0, last - 7), last + 1)
         same(answers[frame], asked(one, part_of(clip, cut))[0])
 
 
 def test_a_window_answers_earlier_if_it_may() -> None:
     one = recogniser(rule="uniform")
-    assert feed(WindowStream(one, window=8, stride=3, first=2), recording(3, gaps=False))[1] is not None
+    clip = recording(4, gaps=False)
+    assert feed(WindowStream(one, window=8, stride=1, first=2), clip)[0] is None
+    assert feed(WindowStream(one, window=8, stride=1, first=2), clip)[1] is not None
+    exact = recogniser()
+    early = feed(ExactStream(exact.model, exact.meaning), recording(12, gaps=False))
+    late = feed(ExactStream(exact.model, exact.meaning, first=9), recording(12, gaps=False))
+    assert early[7] is not None
+    assert late[7] is None
+    same(late[11], early[11])
 
 
 @pytest.mark.parametrize(
@@ -339,14 +353,14 @@ def test_numbers_of_an_exact_stream(numbers: dict[str, int]) -> None:
 @pytest.mark.parametrize("numbers", [{"window": 0}, {"stride": 0}, {"first": 0}, {"window": 5, "first": 6}])
 def test_numbers_of_a_window(numbers: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
-        WindowStream(recogniser(), **numbers)
+        WindowStream(recogniser(), **numbers)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["exact", "whole", "motion", "window"])
 def test_a_restored_stream_goes_on_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     one = recogniser(Transforms(centre="first", stream="joint-motion" if kind == "motion" else "joint"))
 
-    def new() -> Stream:
+    def new() -> AnyStream:
         if kind == "window":
             return WindowStream(one, window=7, stride=2)
         return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6)
@@ -426,7 +440,7 @@ def test_a_state_with_other_shapes_is_refused(tmp_path: Path) -> None:
     with safe_open(file, framework="pt") as opened:
         about = opened.metadata()
     tensors = load_file(file)
-    for name in ("0.state.0", "0.values", "0.waiting.positions", "0.answer", "0.anchor.visible"):
+    for name in ("0.state.0", "0.values", "0.frames.positions", "0.answer", "0.anchor.visible"):
         for bad in (tensors[name][..., :-1], tensors[name].double().int(), None):
             changed = {**tensors, name: bad}
             save_file({key: value.contiguous() for key, value in changed.items() if value is not None}, file, about)
@@ -435,3 +449,63 @@ def test_a_state_with_other_shapes_is_refused(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=f"^cannot use '.*': '{name[2:]}' is .*"):
                 stream.restore(file)
             assert stream.people == (7,)
+
+
+@pytest.mark.parametrize("name", ["frame", "zeros", "joint-motion"])
+def test_windows_of_a_recording_have_the_features_of_its_frames(name: str) -> None:
+    """Across blocks; windows of which some begin or end between two features."""
+    transforms = TRANSFORMS.get(name, Transforms(centre="frame", stream="joint-motion"))
+    one = recogniser(transforms)
+    clip = recording(2 * BLOCK + 31, 5, gaps=name != "joint-motion")
+    windows = [Window((0,), start, min(start + 24, clip.num_frames)) for start in range(10, clip.num_frames - 8, 7)]
+    stream = stream_for_recordings(one, each=True)
+    heard: list[int] = []
+    found = windows_of(stream, clip, windows, heard.append)
+    assert sum(heard) == len(windows) and stream.people == ()
+    batch = one.batch(part_of(clip, slice(10, windows[-1].stop)))
+    ready = apply(one.meaning.transforms, batch, BODY, training=False)
+    with torch.no_grad():
+        features = one.model.features(ready.positions, ready.visible)
+    for window, answer in zip(windows, found, strict=True):
+        some = slice((window.start - 10) // 2, -(-(window.stop - 10) // 2))
+        assert features.frames is not None
+        cut = features._replace(maps=features.maps[:, :, some], frames=features.frames[:, some])
+        with torch.no_grad():
+            expected = one.model.head(pool(cut)).softmax(dim=1)[0].numpy()
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def test_a_recording_of_somebody_who_comes_back() -> None:
+    """Each stay is a clip of its own; a short recording is answered as by windows."""
+    one = recogniser(Transforms(centre="first"), people=1)
+    clip = recording(100, 3)
+    clip.present[40:60] = False
+    cutting = Cutting(12 / 30, 3 / 30)
+    (exact,) = told(one, clip, cutting=cutting, stream="exact").timelines
+    (slid,) = told(one, clip, cutting=cutting).timelines
+    assert exact.windows == slid.windows and exact.segments
+    stays = [[w for w in exact.windows if w.stop <= 41], [w for w in exact.windows if w.start >= 59]]
+    assert sum(map(len, stays)) == len(exact.windows) and all(stays)
+    stream = stream_for_recordings(one, each=True)
+    for stay, rows in zip(stays, (slice(0, len(stays[0])), slice(len(stays[0]), None)), strict=True):
+        np.testing.assert_array_equal(exact.probabilities[rows], windows_of(stream, clip, stay))
+    short = part_of(clip, slice(0, 15))
+    (exact,) = told(one, short, cutting=cutting, stream="exact").timelines
+    np.testing.assert_allclose(exact.probabilities, asked(one, short), atol=1e-5)
+    with pytest.raises(ValueError, match="people are looked at together"):
+        told(one, short, cutting=cutting, each=False, stream="exact")
+
+
+@pytest.mark.parametrize("what", ["weight", "place"])
+def test_what_is_no_number_is_no_answer(what: str) -> None:
+    """Nor is it hidden by a ReLU that makes 0 of it."""
+    one = recogniser()
+    clip = recording(20, gaps=False)
+    if what == "weight":
+        with torch.no_grad():
+            next(one.model.parameters()).fill_(float("nan"))
+    else:
+        clip.positions[5] = 3e38
+    stream = ExactStream(one.model, one.meaning)
+    with pytest.raises(ValueError, match="answers with NaN"):
+        feed(stream, clip)

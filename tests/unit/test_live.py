@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from bonegraph.inference.live.course import MARGIN, Course
 from bonegraph.inference.live.events import Answer, End, Event, Leave, plain
-from bonegraph.inference.live.sliding import EVERYONE, Sliding
 from bonegraph.inference.live.steady import Joints, Steady
 from bonegraph.inference.live.watcher import Watcher
 from bonegraph.inference.rate import at_rate
 from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream import EVERYONE, ExactStream, WindowStream
 from bonegraph.models import stgcn
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.models.registry import build
@@ -29,20 +29,22 @@ from bonegraph.pose.estimator import Person
 from bonegraph.read.video import Frame
 from bonegraph.sequence import Sequence
 from bonegraph.skeleton import Skeleton
-from bonegraph.transforms.lengths import Length
+from bonegraph.transforms.lengths import Length, Rule
 from bonegraph.transforms.pipeline import Transforms
 
 STICK = Skeleton("stick4", ("head", "pelvis", "left foot", "right foot"), (1, 1, 1, 1), (0, 1, 3, 2))
 CLASSES = ("a", "b", "c")
 
 
-def recogniser(people: int = 1, unit: str = "px", channels: int = 2, fps: float = 10.0) -> Recogniser:
+def recogniser(
+    people: int = 1, unit: str = "px", channels: int = 2, fps: float = 10.0, rule: Rule = "uniform"
+) -> Recogniser:
     """An untrained network whose answers differ."""
     config = stgcn.Config(in_channels=channels, widths=(4, 4), strides=(1, 1), unit="factorised")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build(config, STICK, 3, np.arange(4.0)).eval()
-    length = Length("uniform", 8)
+    length = Length(rule, 8)
     meaning = Meaning(STICK, CLASSES, Transforms(centre="first"), length, people, fps, unit, {}, 2.0, people)
     return Recogniser(model, meaning)
 
@@ -137,10 +139,10 @@ def test_only_pictures_that_are_needed_are_wanted() -> None:
     assert all(steady.wants(time) and steady.add(time, {}) is not None for time in 0.5 + np.arange(60) / 30 + jitter)
 
 
-# --- Sliding
+# --- Windows
 
 
-def fed(stream: Sliding, times: Iterable[int], *people: int) -> dict[int, Any]:
+def fed(stream: WindowStream, times: Iterable[int], *people: int) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for time in times:
         every = [person(100 + 50 * who, time / 10) for who in people]
@@ -158,7 +160,7 @@ def clip(times: range, *people: int) -> Sequence:
 
 def test_an_answer_is_that_of_the_last_frames() -> None:
     one = recogniser()
-    stream = Sliding(one, window=20, stride=5, first=10)
+    stream = WindowStream(one, window=20, stride=5, first=10)
     assert fed(stream, range(5), 0, 2) == {0: None, 2: None}  # too new
     early = fed(stream, range(5, 10), 0, 2)
     np.testing.assert_allclose(early[2], one.scores([clip(range(10), 2)])[0], rtol=1e-4)
@@ -170,7 +172,7 @@ def test_an_answer_is_that_of_the_last_frames() -> None:
 
 def test_people_together() -> None:
     one = recogniser(people=2)
-    stream = Sliding(one, window=20, stride=5, first=10, each=False)
+    stream = WindowStream(one, window=20, stride=5, first=10, each=False)
     found = fed(stream, range(40), 0, 1)
     assert list(found) == [EVERYONE]
     np.testing.assert_allclose(found[EVERYONE], one.scores([clip(range(20, 40), 0, 1)])[0], rtol=1e-4)
@@ -180,7 +182,7 @@ def test_people_together() -> None:
 
 def test_who_is_away_is_a_gap_and_no_zero() -> None:
     one = recogniser()
-    stream = Sliding(one, window=20, stride=5, first=10)
+    stream = WindowStream(one, window=20, stride=5, first=10)
     fed(stream, range(10), 1)
     fed(stream, range(10, 14))
     found = fed(stream, range(14, 20), 1)
@@ -190,11 +192,12 @@ def test_who_is_away_is_a_gap_and_no_zero() -> None:
     whole.confidence[10:14] = 0
     np.testing.assert_allclose(found[1], one.scores([whole])[0], rtol=1e-4)
     assert fed(stream, range(20, 40)) == {1: None}  # nobody was seen for a window
+    assert fed(stream, range(40, 42)) == {}
 
 
 def test_the_last_answer_when_somebody_ends() -> None:
     one = recogniser()
-    stream = Sliding(one, window=20, stride=5, first=10)
+    stream = WindowStream(one, window=20, stride=5, first=10)
     fed(stream, range(4), 1)
     np.testing.assert_allclose(stream.end(1), one.scores([clip(range(4), 1)])[0], rtol=1e-4)  # type: ignore[arg-type]
     assert fed(stream, range(4, 5)) == {}
@@ -205,7 +208,7 @@ def test_a_network_that_failed() -> None:
     with torch.no_grad():
         next(one.model.parameters()).fill_(float("nan"))
     with pytest.raises(ValueError, match="answers with NaN"):
-        fed(Sliding(one, window=20, stride=5, first=5), range(5), 0)
+        fed(WindowStream(one, window=20, stride=5, first=5), range(5), 0)
 
 
 # --- Course
@@ -359,6 +362,50 @@ def test_what_does_not_fit_is_told_before_anything_begins() -> None:
             Watcher(recogniser(), Given(), **options)
 
 
+def test_frame_by_frame_where_the_checkpoint_allows_it() -> None:
+    """The answers are those of the stream; who leaves and comes back is somebody new."""
+    one = recogniser(rule="all")
+    watcher = Watcher(one, Given(), smooth=1, threshold=0)
+    assert (watcher.kind, watcher.late) == ("exact", 0.8) and "8 frames behind" in watcher.how
+    told = seen(watcher, np.arange(0, 12, 0.1), (80, 0, 4), (80, 7, 12))
+    finished = watcher.finish()
+    stream = ExactStream(one.model, one.meaning, window=20, first=10, patience=99)
+    by_hand, last = [], []
+    for frames, first, gone in ((40, 0, 10), (50, 70, 0)):
+        for number in range(frames + gone):
+            here = [person(80, (first + number) / 10)] if number < frames else []
+            positions = np.array([p.joints for p in here], np.float32).reshape(-1, 4, 2)
+            found = stream.step(positions, np.ones((len(here), 4), np.bool_), [0] * len(here))
+            if (first + number + 1) % 5 == 0 and found.get(0) is not None:
+                by_hand.append(((first + number) / 10, found[0]))
+        last.append(stream.end(0))
+    for number, ending, low, high in ((1, told, 0, 6), (2, finished, 7, 13)):
+        given = answers([*told, *finished], number)
+        wanted = [(time, answer.max()) for time, answer in by_hand if low <= time < high and answer is not None]
+        assert answers(ending, number)[-1] == given[-1]  # what the last frames had still to give
+        assert len(given) >= 6
+        for answer, (time, probability) in zip(given[:-1], wanted, strict=False):
+            assert answer.time == pytest.approx(time) and answer.probability == pytest.approx(probability, abs=1e-5)
+        assert answers([*told, *finished], number)[0].since == pytest.approx(low)
+    (final,) = [one for one in finished if isinstance(one, Answer)]
+    assert last[1] is not None and final.probability == pytest.approx(last[1].max(), abs=1e-4)
+    assert Watcher(one, Given(), stream="window").kind == "window"
+    with pytest.raises(ValueError, match=r"frames cannot come one by one: length\.rule 'uniform'"):
+        Watcher(recogniser(), Given(), stream="exact")
+    with pytest.raises(ValueError, match="people are looked at together"):
+        Watcher(recogniser(people=2, rule="all"), Given(), stream="exact")
+    assert Watcher(recogniser(people=2, rule="all"), Given()).kind == "window"
+
+
+def test_who_passes_by_is_nobody_frame_by_frame() -> None:
+    watcher = Watcher(recogniser(rule="all"), Given())
+    told = seen(watcher, np.arange(0, 6, 0.1), (80, 0, 6), (250, 2, 2.4))
+    assert {one.person for one in told if isinstance(one, Answer)} == {1}
+    watcher = Watcher(recogniser(rule="all"), Given())
+    assert seen(watcher, [0, 0.1, 0.2], (80, 0, 9)) == []
+    assert isinstance(watcher.finish()[0], Answer)  # a film of three pictures has an answer
+
+
 def test_time_leaps() -> None:
     """A connection that was away for an hour: who was there has left, and nothing is computed for the hour."""
     watcher = Watcher(recogniser(), Given())
@@ -379,15 +426,17 @@ def size(thing: object) -> int:
     return sum(sys.getsizeof(part) for part in found.values())
 
 
-def test_memory_stays_bounded() -> None:
-    """Five minutes at 10 frames a second, with a new pair of people every four seconds."""
-    watcher = Watcher(recogniser(), Given(), every=2.0)
+@pytest.mark.parametrize(("rule", "every"), [("uniform", 400), ("all", 160)])
+def test_memory_stays_bounded(rule: Rule, every: int) -> None:
+    """Minutes at 10 frames a second, with a new pair of people every four seconds."""
+    watcher = Watcher(recogniser(rule=rule), Given(), every=2.0)
+    assert watcher.kind == {"uniform": "window", "all": "exact"}[rule]
     sizes = []
-    for number in range(3200):
+    for number in range(8 * every if rule == "uniform" else 5 * every):
         x = 60 + 200 * (number // 40 % 2)
         here = [person(x, number / 10), person(x + 90, number / 7)] if number % 40 < 28 else []
         watcher.see(number / 10, here, 640, 480)
-        if number % 400 == 399:
+        if number % every == every - 1:
             sizes.append(size(watcher))
     assert sizes[0] > 1000  # it is measured at all
     assert max(sizes) < sizes[0] + 2000 and watcher.people <= 4

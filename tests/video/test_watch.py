@@ -15,12 +15,17 @@ import numpy as np
 import pytest
 
 from bonegraph.__main__ import main
+from bonegraph.datasets.card import Card
+from bonegraph.datasets.splits import Split
+from bonegraph.datasets.writer import StoreWriter
+from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream import ExactStream
 from bonegraph.pose import mediapipe_pose
 from bonegraph.pose.estimator import Person
 from bonegraph.read.video import Frame, Video
 
 from . import films
-from .served import encoded, moving, parts, pictures, server, trained
+from .served import ACTIONS, FPS, encoded, moving, parts, pictures, recordings, server, trained
 
 TIMES = np.arange(100) / 25
 
@@ -92,6 +97,75 @@ def test_two_people_have_an_answer_each(
     assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
     x, y = 70, 60  # on the bone from the head to the pelvis, about
     assert np.abs(drawn[80][y, x - 12 : x + 12].astype(int) - plain[80][y, x - 12 : x + 12]).max() > 60
+
+
+@pytest.fixture(scope="module")
+def frame_by_frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the recipe for frames that come one by one."""
+    folder = tmp_path_factory.mktemp("frame by frame")
+    clips, labels = recordings(24, seed=1)
+    parts = {"part": Split("part", {"train": ("train",), "test": ("test",)})}
+    card = Card("dots", films.STICK, "px", FPS, ACTIONS, {"part": "str"}, parts, confidence=True)
+    with StoreWriter(folder / "data", card) as writer:
+        for number, (clip, label) in enumerate(zip(clips, labels, strict=True)):
+            part = "test" if number < 6 else "train"
+            writer.append(f"c{number}", int(label), {"part": part}, clip)
+        writer.finish()
+    small = "--epochs 8 --model.widths [8,8] --model.strides [1,2] --progress false"
+    arguments = ["fit", "own-stream", "--data", str(folder / "data"), "--run", str(folder / "run"), *small.split()]
+    assert main(arguments) == 0
+    return folder / "run"
+
+
+def test_frame_by_frame(
+    frame_by_frame: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of the recipe is watched as the stream answers by hand; who leaves and comes back is somebody new."""
+    every: list[list[Person]] = []
+
+    class Remembering(Dots):
+        def people(self, frames: Iterable[Frame], fps: float) -> Iterator[list[Person]]:
+            for found in super().people(frames, fps):
+                every.append(found)
+                yield found
+
+    monkeypatch.setattr(mediapipe_pose, "MediaPipePose", Remembering)
+    joints = moving("kick", np.arange(100) / 25, 120)
+    joints[40:70] = np.nan
+    film = films.write(tmp_path / "back.mp4", pictures(joints))
+    capsys.readouterr()
+    options = ("--realtime", "false", "--stream", "exact", "--threshold", "0", "--smooth", "1")
+    assert main(["watch", str(frame_by_frame), str(film), *options]) == 0
+    out, err = capsys.readouterr()
+    assert "stream: frame by frame, 8 frames behind; nothing is computed twice" in err
+    told = [json.loads(line) for line in out.splitlines()]
+    assert (told[0]["stream"], told[0]["late"]) == ("exact", 0.32)
+    assert [line["person"] for line in told if line.get("event") == "leave"] == [1]
+    recogniser = Recogniser.load(frame_by_frame)
+    stream = ExactStream(recogniser.model, recogniser.meaning, window=25, first=13, patience=99)
+    by_hand = {}
+    for number, found in enumerate(every):
+        if number == 70:
+            stream.end(1)
+        who = 1 if number < 70 else 2
+        positions = np.array([one.joints for one in found], np.float32).reshape(-1, 4, 2)
+        now = stream.step(positions, np.ones(positions.shape[:2], np.bool_), [who] * len(found))
+        by_hand[number] = now.get(who)
+    last = stream.end(2)
+    assert last is not None
+    first, second = answers(told, 1), answers(told, 2)
+    for line in [*first, *second[:-1]]:
+        answer = by_hand[round(25 * line["time"])]
+        assert answer is not None and line["probability"] == pytest.approx(answer.max(), abs=2e-3)
+    assert len(first) > 3 and second[0]["since"] == pytest.approx(2.8, abs=0.1)
+    assert second[-1]["probability"] == pytest.approx(last.max(), abs=2e-3)
+
+
+def test_exact_is_refused_in_one_line(checkpoint: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", str(checkpoint), str(film), "--stream", "exact"]) == 2
+    err = capsys.readouterr().err
+    assert "frames cannot come one by one: length.rule 'uniform' spreads a clip over 16 frames; slide a window" in err
+    assert "Traceback" not in err
 
 
 def test_words_for_people(checkpoint: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,6 +242,11 @@ def test_nobody(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 SCRIPT = """
 import sys
 from bonegraph.__main__ import main
+from bonegraph.datasets.card import Card
+from bonegraph.datasets.splits import Split
+from bonegraph.datasets.writer import StoreWriter
+from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream import ExactStream
 from bonegraph.pose import mediapipe_pose
 from tests.video.test_watch import Dots
 mediapipe_pose.MediaPipePose = Dots
@@ -175,10 +254,11 @@ sys.exit(main(["watch", *sys.argv[1:]]))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "trained"), [(signal.SIGINT, "checkpoint"), (signal.SIGTERM, "frame_by_frame")])
 def test_ctrl_c_leaves_whole_lines_and_a_film(
-    checkpoint: Path, tmp_path: Path, film: Path, number: signal.Signals
+    request: pytest.FixtureRequest, tmp_path: Path, film: Path, number: signal.Signals, trained: str
 ) -> None:
+    checkpoint = request.getfixturevalue(trained)
     seen = tmp_path / "seen.mp4"
     seen.write_text("an older film")
     arguments = [str(checkpoint), str(film), "--record", str(seen)]

@@ -20,6 +20,8 @@ def export(
     out: Path,
     mask: bool = True,
     int8: bool = False,
+    step: bool = False,
+    block: int = 0,
     data: Path | None = None,
     split: str = "",
     part: str = "val",
@@ -38,12 +40,16 @@ def export(
       bonegraph export runs/mine mine.onnx --mask false
       bonegraph export weights/stgcn.safetensors stgcn.pt2
       bonegraph export runs/mine small.onnx --int8 true
+      bonegraph export runs/mine step.onnx --step true
 
     Args:
         checkpoint: a checkpoint or a run folder; of streams or a chain, each by itself.
         out: the file to write; its ending says which kind.
         mask: whether the file has the input visible; without it, everything is taken to be seen.
         int8: compute with 8 bits, and say what that costs on a part of a split.
+        step: write one step of a stream instead: new frames and a state in, logits and the next state out, for
+            checkpoints that take frames one by one (docs/streaming.md).
+        block: for a step, its frames; default as many as the network has strides (4).
         data: for int8, the store; default the one the run was trained on.
         split: for int8; default the split of the run.
         part: for int8, whose accuracy is measured.
@@ -66,7 +72,20 @@ def export(
         if progress:
             print(f"{doing} ...", file=sys.stderr, flush=True)
 
+    if step and (int8 or not mask):
+        raise ValueError("a step has a mask and 32 bits; leave out --int8 and --mask.")
+    if block and not step:
+        raise ValueError("--block is for --step true.")
     model, meaning = load_checkpoint(files[0])
+    if step:
+        from bonegraph.inference.export_step import export_step
+
+        made = export_step(model, meaning, out, block=block, say=say)
+        print(
+            f"exported: {out} ({made.size / 1e6:.1f} MB), a step of {made.frames} frames, {made.latency} frames behind"
+        )
+        print(f"largest relative error {made.error:.1e} over {made.blocks} blocks")
+        return
     if int8:
         from bonegraph.inference.quantise import export_int8
 

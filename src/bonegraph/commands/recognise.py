@@ -38,6 +38,7 @@ def recognise(
     resize: str | None = None,
     out: Path | None = None,
     annotated: Path | None = None,
+    stream: Literal["window", "exact"] = "window",
     fast: bool = True,
     precision: Literal["fp32", "bf16"] = "fp32",
     progress: bool = True,
@@ -52,6 +53,7 @@ def recognise(
       bonegraph recognise runs/nw-ucla an-hour.csv --out answers.json
       bonegraph recognise runs/nw-ucla my-videos --people 3 --out answers.csv --annotated seen
       bonegraph recognise runs/nw-ucla an-hour.csv --window 2 --stride 0.5 --threshold 0.6
+      bonegraph recognise runs/mine an-hour.csv --stream exact
 
     A recording of at most one and a half windows is answered as a whole, by its most probable actions. A longer one is
     cut into windows, which lead to segments: who does what from when to when. An action whose probability is below the
@@ -80,6 +82,8 @@ def recognise(
         out: write the answers there, too (.json, .csv).
         annotated: write the video there (.mp4, .gif) with the skeletons and what everyone does on it; of a folder of
             recordings, a folder.
+        stream: recognise each window as a clip, as in training; or compute each frame once (exact; docs/streaming.md),
+            which takes a fraction of the time, for checkpoints that allow it.
         fast: on a CPU, use the form of the network for answers, which gives the same (docs/speed.md); false does not.
         precision: of that form; bf16 is faster where the processor has it, logits change by up to 3e-3 of the largest.
         progress: show progress bars.
@@ -88,7 +92,8 @@ def recognise(
     from bonegraph.inference.answer_file import check_answer_file, write_answers
     from bonegraph.inference.recogniser import Recogniser
     from bonegraph.inference.recordings import recordings_in
-    from bonegraph.inference.windows import cutting_for
+    from bonegraph.inference.stream.recording import stream_for_recordings
+    from bonegraph.inference.windows import cutting_for, looks_at_each
     from bonegraph.read.video import is_video
 
     if (recording is None) == (data is None):
@@ -104,6 +109,8 @@ def recognise(
         raise ValueError(f"top must be at least 1, got {top}.")
     if precision != "fp32" and not fast:
         raise ValueError(f"--precision {precision} needs the fast form; leave out --fast false.")
+    if precision != "fp32" and stream == "exact":
+        raise ValueError(f"--precision {precision} is for windows; leave out --stream exact.")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"the threshold must lie between 0 and 1, got {threshold:g}.")
     if fps is not None and not 0 < fps < float("inf"):
@@ -122,9 +129,24 @@ def recognise(
         if out.resolve() in {path.resolve() for path in given}:
             raise ValueError(f"'{out}' is one of the recordings; write into another file.")
     recogniser = Recogniser.load(checkpoint, fast=fast, precision=precision)
+    if stream == "exact":
+        stream_for_recordings(recogniser, each=looks_at_each(recogniser.meaning, each))  # before anything takes time
+        print("each frame goes through the network once (--stream exact)", file=sys.stderr)
     cutting = cutting_for(recogniser.meaning, window, stride)
     asked = _Asked(
-        recogniser, cutting, window is None, format, top, people, each, threshold, fps, resize, annotated, progress
+        recogniser,
+        cutting,
+        window is None,
+        format,
+        top,
+        people,
+        each,
+        threshold,
+        fps,
+        resize,
+        annotated,
+        stream,
+        progress,
     )
     found: dict[str, Answers] = {}
     refused: dict[str, str] = {}
@@ -132,7 +154,7 @@ def recognise(
     def keep() -> None:
         if out is not None and found:
             about = {"checkpoint": str(checkpoint), "window": cutting.window, "stride": cutting.stride}
-            write_answers(out, found, about=about, refused=refused, top=top)
+            write_answers(out, found, about={**about, "stream": stream}, refused=refused, top=top)
 
     if data is not None:
         store = Store.open(data)
@@ -205,6 +227,7 @@ class _Asked:
     fps: float | None
     resize: str | None
     annotated: Path | None
+    stream: Literal["window", "exact"]
     progress: bool
 
     def of_file(self, path: Path) -> Answers:
@@ -241,6 +264,7 @@ class _Asked:
             cutting=self.cutting,
             each=self.each,
             threshold=self.threshold,
+            stream=self.stream,
             progress=self.progress,
         )
         if not found.timelines:

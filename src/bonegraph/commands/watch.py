@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bonegraph.commands import call
 
@@ -28,6 +28,7 @@ def watch(
     each: bool | None = None,
     smooth: int = 3,
     top: int = 3,
+    stream: Literal["auto", "exact", "window"] = "auto",
     realtime: bool = True,
     seconds: float | None = None,
     timeout: float = 10.0,
@@ -46,6 +47,7 @@ def watch(
       bonegraph watch runs/nw-ucla rtsp://camera.local/stream --reconnect 5 > answers.jsonl
       bonegraph watch runs/nw-ucla http://127.0.0.1:8080/video.ts --record seen.mp4
       bonegraph watch runs/nw-ucla film.mp4
+      bonegraph watch runs/mine 0 --stream exact
       bonegraph watch runs/nw-ucla film.mp4 --realtime false --people 2 --window 2 --threshold 0.6
 
     Every half second one line of JSON on standard output for each person: the time, the person, the action and since
@@ -66,6 +68,8 @@ def watch(
         each: look at each person alone; default where the checkpoint was trained with one person a clip.
         smooth: how many answers are averaged.
         top: how many of the most probable actions are told.
+        stream: take frames one by one (exact) where the checkpoint allows it, else slide a window; exact and window
+            insist (docs/streaming.md).
         realtime: play a file at its own speed and leave out what comes while we are busy; false takes every picture.
         seconds: watch no longer than this.
         timeout: seconds without a picture, or a connection, after which a camera or a stream counts as broken.
@@ -102,8 +106,17 @@ def watch(
     recogniser = Recogniser.load(checkpoint)
     estimator = MediaPipePose(people)
     watcher = Watcher(
-        recogniser, estimator, every=every, window=window, each=each, threshold=threshold, smooth=smooth, top=top
+        recogniser,
+        estimator,
+        every=every,
+        window=window,
+        each=each,
+        threshold=threshold,
+        smooth=smooth,
+        top=top,
+        stream=stream,
     )
+    print(f"stream: {watcher.how}", file=sys.stderr)
     how = conversion(estimator.skeleton, recogniser.meaning.skeleton)
     if how.source != how.target:
         print(f"converted {how}", file=sys.stderr)
@@ -122,6 +135,8 @@ def watch(
         "every": every,
         "threshold": watcher.threshold,
         "each": watcher.each,
+        "stream": watcher.kind,
+        "late": round(watcher.late, 4),
     }
     why = "the source ended"
     with contextlib.ExitStack() as ending, _termination():

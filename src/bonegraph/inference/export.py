@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,9 @@ LIMIT = 1e-4
 """The largest relative error of a file that is written."""
 SUFFIXES = (".onnx", ".pt2")
 INSTALL = "pip install -c constraints.txt -e '.[export]'"
+INPUTS = {"positions": "N C T V M", "visible": "N T V M"}
+"""Name -> axes of the inputs of a network."""
+OUTPUTS = {"logits": "N classes"}
 _UNKNOWN_LENGTH = 64  # T to check with where the length rule takes all frames
 
 Run = Callable[[Float[Tensor, "n c t v m"], Bool[Tensor, "n t v m"] | None], Float[Tensor, "n classes"]]
@@ -143,7 +146,8 @@ def export(
     try:
         error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
     except Exception as problem:  # those of onnxruntime have no common base
-        raise ValueError(f"'{path.name}' would not run: {_first(problem)}; not written{_otherwise(path)}.") from None
+        why = first_line(problem)
+        raise ValueError(f"'{path.name}' would not run: {why}; not written{_otherwise(path)}.") from None
     if not error <= LIMIT:  # nor if it is no number
         raise ValueError(
             f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
@@ -194,7 +198,7 @@ def traced(model: ActionModel, *, mask: bool = True) -> ExportedProgram:
         with quiet(), torch.no_grad():
             program = torch.export.export(network.eval(), (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has many, without a common base
-        raise ValueError(f"torch cannot export {_named(model)}: {_first(error)}") from None
+        raise ValueError(f"torch cannot export {_named(model)}: {first_line(error)}") from None
     _drop_guards(program)
     return program
 
@@ -217,24 +221,36 @@ def least_frames(program: ExportedProgram) -> int:
     return max(1, int(program.range_constraints[frames].lower))
 
 
-def onnx_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
-    """A file of ONNX: inputs ``positions`` and perhaps ``visible``, output ``logits``.
+def onnx_bytes(
+    program: ExportedProgram,
+    told: dict[str, str],
+    inputs: Mapping[str, str] = INPUTS,
+    outputs: Mapping[str, str] = OUTPUTS,
+) -> bytes:
+    """A file of ONNX.
+
+    Args:
+        program: with inputs and outputs in this order, of which some may be left out at the end of the inputs.
+        told: metadata.
+        inputs: name -> names of its axes, of which a fixed one keeps its size; so do axes that have no name.
+        outputs: as the inputs.
 
     Raises:
         ValueError: torch has no ONNX operators for it.
     """
     try:
         with quiet():
-            made = torch.onnx.export(program, (), dynamo=True, output_names=["logits"], verbose=False)
+            made = torch.onnx.export(program, (), dynamo=True, output_names=[*outputs], verbose=False)
             assert made is not None
             proto = made.model_proto
     except Exception as error:  # as above
-        raise ValueError(f"torch cannot make ONNX of the network: {_first(error)}") from None
+        raise ValueError(f"torch cannot make ONNX of the network: {first_line(error)}") from None
     graph = proto.graph
     del graph.value_info[:]  # shapes in between, in names of torch's own
-    axes = {"positions": "N C T V M", "visible": "N T V M", "logits": "N classes"}
+    _rename(graph, dict(zip((value.name for value in graph.input), inputs, strict=False)))
+    axes = {**inputs, **outputs}
     for value in (*graph.input, *graph.output):
-        for dim, name in zip(value.type.tensor_type.shape.dim, axes[value.name].split(), strict=True):
+        for dim, name in zip(value.type.tensor_type.shape.dim, axes[value.name].split(), strict=False):
             if not dim.HasField("dim_value"):
                 dim.dim_param = name
     del proto.metadata_props[:]
@@ -245,13 +261,27 @@ def onnx_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
     return data
 
 
-def onnx_run(data: bytes) -> Run:
-    """Run a file of ONNX on the CPU, on one thread."""
+def _rename(graph: Any, names: dict[str, str]) -> None:
+    """Give inputs other names, wherever they are used."""
+    for value in graph.input:
+        value.name = names[value.name]
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
+
+
+def onnx_session(data: bytes) -> Any:
+    """A session of onnxruntime on the CPU, on one thread."""
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors come as exceptions
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_run(data: bytes) -> Run:
+    """Run a file of ONNX on the CPU, on one thread."""
+    session = onnx_session(data)
 
     def run(positions: Tensor, visible: Tensor | None) -> Tensor:
         inputs = {"positions": positions.numpy()} | ({} if visible is None else {"visible": visible.numpy()})
@@ -271,7 +301,7 @@ def program_bytes(program: ExportedProgram, told: dict[str, str]) -> bytes:
         with quiet():
             torch.export.save(program, file, extra_files={"bonegraph.json": json.dumps(told)})
     except Exception as error:  # as above
-        raise ValueError(f"torch cannot save the program: {_first(error)}; export to .onnx instead.") from None
+        raise ValueError(f"torch cannot save the program: {first_line(error)}; export to .onnx instead.") from None
     return file.getvalue()
 
 
@@ -355,5 +385,6 @@ def _named(model: ActionModel) -> str:
     return type(model).__name__
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of the message of an error, to be told in one line."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

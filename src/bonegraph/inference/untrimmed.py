@@ -2,6 +2,9 @@
 
     recording --at_rate--> frames of the checkpoint --cut--> windows --scores--> probabilities --segments--> actions
 
+Windows go through the network one by one or, where the checkpoint allows it, each frame does so once
+(`bonegraph.inference.stream.recording`).
+
 Axes: T frames, W windows.
 """
 
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,8 @@ from tqdm import tqdm
 from bonegraph.inference.rate import at_rate
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.segments import SWITCH, Segment, segments
+from bonegraph.inference.stream.people import finite
+from bonegraph.inference.stream.recording import stream_for_recordings, windows_of
 from bonegraph.inference.windows import (
     Cutting,
     Window,
@@ -26,7 +32,9 @@ from bonegraph.inference.windows import (
     cutting_for,
     is_short,
     looked_at,
+    looks_at_each,
     per_frame,
+    stays,
 )
 from bonegraph.sequence import Sequence
 
@@ -85,6 +93,7 @@ def answers(
     threshold: float | None = None,
     least: float | None = None,
     switch: float = SWITCH,
+    stream: Literal["window", "exact"] = "window",
     progress: bool = False,
 ) -> Answers:
     """Say what people do in a recording, and when.
@@ -97,10 +106,13 @@ def answers(
         threshold: an answer of a lower probability is "unknown"; default that of the checkpoint.
         least: the shortest segment in seconds; default twice the stride, half a window.
         switch: what a change of the action costs; see `segments`.
+        stream: recognise every window as a clip (``window``), or average the features of its frames, each of which is
+            computed once (``exact``).
         progress: show a progress bar where there are many windows.
 
     Raises:
-        ValueError: the recording does not fit the checkpoint, nobody is seen in it, or an answer is no number.
+        ValueError: the recording does not fit the checkpoint, nobody is seen in it, an answer is no number, or frames
+            cannot come one by one to it.
     """
     meaning = recogniser.meaning
     sequence = recogniser.fitting(at_rate(sequence, meaning.fps))
@@ -108,14 +120,19 @@ def answers(
     threshold = recogniser.threshold if threshold is None else threshold
     _, stride = cutting.frames(sequence.fps)
     fewest = 2 * stride if least is None else round(least * sequence.fps)
+    exact = stream_for_recordings(recogniser, each=looks_at_each(meaning, each)) if stream == "exact" else None
     subjects = looked_at(meaning, sequence, each)
-    cuts = [cut(sequence, people, cutting) for people in subjects]
+    times = [stays(sequence, people, cutting) for people in subjects]
+    cuts = [[window for windows in some for window in windows] for some in times]
     seen, timelines = np.asarray(sequence.visible.any(axis=(0, 2))), []
     with tqdm(
         total=sum(map(len, cuts)), desc="recognise", unit="window", disable=not progress, delay=1, leave=False
     ) as bar:
-        for people, windows in zip(subjects, cuts, strict=True):
-            found = _probabilities(recogniser, sequence, windows, bar.update)
+        for people, windows, some in zip(subjects, cuts, times, strict=True):
+            if exact is None or not windows:
+                found = _probabilities(recogniser, sequence, windows, bar.update)
+            else:
+                found = np.concatenate([windows_of(exact, sequence, stay, bar.update) for stay in some])
             frames = per_frame(windows, found, sequence.num_frames)
             told = segments(windows, found, frames, meaning.classes, threshold, least=fewest, switch=switch)
             if windows:
@@ -149,6 +166,4 @@ def _probabilities(
         found[first : first + len(some)] = recogniser.scores(clips).numpy()
         first += len(some)
         done(len(some))
-    if not np.isfinite(found).all():
-        raise ValueError("the checkpoint answers with NaN or infinity; its training failed, take another one.")
-    return found
+    return finite(found)

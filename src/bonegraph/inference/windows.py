@@ -21,7 +21,7 @@ ONE_WINDOW = 1.5
 """A recording of at most so many windows is looked at as a whole."""
 OVERLAP = 4
 """By default a window begins so many times in the length of one."""
-_LEAST_SEEN = 1 / 8
+LEAST_SEEN = 1 / 8
 """Somebody who is seen for a smaller share of a window is not looked at."""
 _LONGEST_GAP = 1 / 2
 """Somebody who is away for at most this share of a window has not left."""
@@ -129,7 +129,12 @@ def is_short(sequence: Sequence, cutting: Cutting) -> bool:
 
 
 def cut(sequence: Sequence, people: tuple[int, ...], cutting: Cutting) -> list[Window]:
-    """The windows in which some people are looked at.
+    """The windows in which some people are looked at, one after the other; see `stays`."""
+    return [window for windows in stays(sequence, people, cutting) for window in windows]
+
+
+def stays(sequence: Sequence, people: tuple[int, ...], cutting: Cutting) -> list[list[Window]]:
+    """The windows in which some people are looked at, by the times in which they are there.
 
     A short recording (`ONE_WINDOW`) is one window. In a longer one there are windows wherever one of these people is
     seen; a time in which somebody is seen that is short itself is one window, of its own length.
@@ -140,21 +145,21 @@ def cut(sequence: Sequence, people: tuple[int, ...], cutting: Cutting) -> list[W
         cutting: how.
 
     Returns:
-        Windows by their start; none where hardly anything is seen of these people.
+        Windows by their start, at least one for each time; none where hardly anything is seen of these people.
     """
     window, stride = cutting.frames(sequence.fps)
     if is_short(sequence, cutting):
-        return [Window(people, 0, sequence.num_frames)]
+        return [[Window(people, 0, sequence.num_frames)]]
     seen = np.asarray(sequence.visible[:, people].any(axis=(1, 2)))
     found = []
     for start, stop in spans(seen, _LONGEST_GAP * window):
-        if np.count_nonzero(seen[start:stop]) < _LEAST_SEEN * window:
+        if np.count_nonzero(seen[start:stop]) < LEAST_SEEN * window:
             continue
         if stop - start <= ONE_WINDOW * window:
-            found.append(Window(people, start, stop))
+            found.append([Window(people, start, stop)])
             continue
         starts = [*range(start, stop - window, stride), stop - window]
-        found += [Window(people, first, first + window) for first in starts]
+        found.append([Window(people, first, first + window) for first in starts])
     return found
 
 

@@ -83,7 +83,7 @@ class FastModel(nn.Module):
         _exchange(network, next(network.buffers(recurse=False), torch.empty(0)))
         self.network = _in_bf16(network) if precision == "bf16" else network
         self.dtype = torch.bfloat16 if precision == "bf16" else self.input_norm.weight.dtype
-        self._tame = all(_is_tame(value) for value in self.network.state_dict().values())
+        self._tame = all(is_tame(value) for value in self.network.state_dict().values())
         self._nobody: dict[tuple[int, int], Tensor] = {}
 
     @torch.no_grad()
@@ -97,7 +97,7 @@ class FastModel(nn.Module):
         """
         check_input(x, self.config.in_channels, self.skeleton)
         people = normalise_people(self.input_norm, x, visible, self.people)
-        with documented_operations(not (self._tame and _is_tame(people.rows))):
+        with documented_operations(not (self._tame and is_tame(people.rows))):
             found = self._of_people(people) if visible is not None else self._with_nobody(x, people)
         return self._of_clips(found, people)
 
@@ -176,7 +176,7 @@ def fast(model: ActionModel, precision: Precision = "fp32") -> FastModel | Actio
     return FastModel(model, precision)
 
 
-def _is_tame(values: Tensor) -> bool:
+def is_tame(values: Tensor) -> bool:
     """Whether nothing is NaN, infinite, or so large that it may become so."""
     return values.numel() == 0 or bool(values.abs().amax() <= LARGEST)
 

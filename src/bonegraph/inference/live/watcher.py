@@ -12,9 +12,10 @@ import numpy as np
 from bonegraph.inference.films import check_estimator
 from bonegraph.inference.live.course import Course
 from bonegraph.inference.live.events import Answer, End, Event, Leave
-from bonegraph.inference.live.sliding import EVERYONE, Answering, Sliding
 from bonegraph.inference.live.steady import Joints, Moment, Steady
 from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream import EVERYONE, ExactStream, open_stream
+from bonegraph.inference.stream.opening import Kind
 from bonegraph.inference.stream.people import Probabilities
 from bonegraph.inference.windows import cutting_for, looks_at_each
 from bonegraph.pose.estimator import Person, PoseEstimator
@@ -55,16 +56,21 @@ class Watcher:
         threshold: an action of a lower probability is "unknown"; default that of the checkpoint.
         smooth: how many answers are averaged.
         top: how many of the most probable classes are told.
+        stream: frame by frame (``exact``), or by windows that slide; see `open_stream`.
 
     Attributes:
         fps: frames per second of the checkpoint.
         window: seconds of a window.
         each: whether each person is looked at alone.
         threshold: None where "unknown" is never said.
+        how: which kind of stream it is, in a sentence.
+        kind: ``exact`` or ``window``.
+        late: seconds by which an answer lags behind what it is about.
         scored: how many times the networks answered, and the seconds they took.
 
     Raises:
-        ValueError: a number is out of range, or the estimator does not fit the checkpoint.
+        ValueError: a number is out of range, the estimator does not fit the checkpoint, or frames cannot come one by
+            one to it.
 
     Example:
         >>> watcher = Watcher(recogniser, estimator)  # doctest: +SKIP
@@ -83,6 +89,7 @@ class Watcher:
         threshold: float | None = None,
         smooth: int = 3,
         top: int = 3,
+        stream: Kind = "auto",
     ) -> None:
         check_estimator(recogniser, estimator)
         if not 0 < every <= 3600:
@@ -98,19 +105,24 @@ class Watcher:
         self.threshold = recogniser.threshold if threshold is None else threshold
         frames = max(1, round(self.window * meaning.fps))
         self._stride = max(1, round(every * meaning.fps))
-        self._stream: Answering = Sliding(
+        self._stream, self.how = open_stream(
             recogniser,
+            stream,
             window=frames,
             stride=self._stride,
             first=max(1, math.ceil(_FIRST * frames)),
             each=self.each,
+            patience=math.inf,  # the tracker says who is gone
         )
+        self.kind = "exact" if isinstance(self._stream, ExactStream) else "window"
+        self.late = self._stream.latency / meaning.fps
         self._meaning, self._coordinates, self._skeleton = meaning, recogniser.coordinates, estimator.skeleton
         self._tracker = Tracker(meaning.fps, GAP)
         self._steady = Steady(meaning.fps, meaning.skeleton.num_joints, self._coordinates)
         self.fps, self._frames, self._time = meaning.fps, 0, 0.0
         self._stays: dict[int, _Stay] = {}  # those who are there, and EVERYONE
         self.scored: tuple[int, float] = (0, 0.0)
+        self._spent = 0.0  # seconds since the last answers
         self._seen: tuple[tuple[int, Person], ...] = ()
         self._now: dict[int, Answer] = {}
 
@@ -176,9 +188,7 @@ class Watcher:
         events: list[Event] = []
         for who in sorted(who for who in self._stays if (who == EVERYONE) != self.each):
             stay = self._stays[who]
-            answer = self._stream.end(who)
-            if stay.course is None and answer is not None:
-                events += self._answer(who, stay, self._time, answer)
+            events += self._last(who, stay, wanted=stay.course is None or self.late > 0)
             events += self._ended(who, stay)
         self._stays.clear()
         self._now.clear()
@@ -201,23 +211,39 @@ class Watcher:
     def _step(self, moment: Moment) -> list[Event]:
         start = clock.perf_counter()
         answers = self._stream.step(moment.positions, moment.visible, moment.people, moment.confidence)
-        took = clock.perf_counter() - start
+        self._spent += clock.perf_counter() - start
         self._frames += 1
         if self._frames % self._stride:
             return []
         if answers:
-            self.scored = (self.scored[0] + 1, self.scored[1] + took)
+            self.scored = (self.scored[0] + 1, self.scored[1] + self._spent)
+            self._spent = 0.0
         events: list[Event] = []
         for who in sorted(answers):
             answer, stay = answers[who], self._stays.get(who)
             if answer is not None and stay is not None:
-                events += self._answer(who, stay, moment.time, answer)
+                events += self._answer(who, stay, moment.time, answer, about=moment.time - self.late)
         return events
 
-    def _answer(self, who: int, stay: _Stay, time: float, probabilities: Probabilities) -> list[Event]:
+    def _last(self, who: int, stay: _Stay, *, wanted: bool) -> list[Event]:
+        """Forget somebody; the answer in which their last frames are."""
+        there = who in self._stream.people or (who == EVERYONE and not self.each)
+        answer = self._stream.end(who) if there else None
+        return [] if answer is None or not wanted else self._answer(who, stay, self._time, answer, about=stay.seen)
+
+    def _answer(self, who: int, stay: _Stay, time: float, probabilities: Probabilities, *, about: float) -> list[Event]:
+        """Take an answer.
+
+        Args:
+            who: it is about.
+            stay: theirs.
+            time: of the last frame that was looked at.
+            probabilities: of the classes.
+            about: the time of the last frame of the window.
+        """
         if stay.course is None:
             stay.course = Course(self._classes, self.threshold, stay.first, self._smooth)
-        middle = max((time + stay.first) / 2, time - self.window / 2)
+        middle = max((about + stay.first) / 2, about - self.window / 2)
         now, past = stay.course.answer(middle, probabilities)
         mean = stay.course.mean
         best = tuple((self._classes[one], float(mean[one])) for one in np.argsort(-mean, kind="stable")[: self._top])
@@ -230,9 +256,11 @@ class Watcher:
 
     def _leave(self, who: int) -> list[Event]:
         stay = self._stays.pop(who)
+        # What the last frames had still to give; who was there for a moment only is nobody.
+        long = stay.seen - stay.first >= _FIRST * self.window
+        events = self._last(who, stay, wanted=self.late > 0 and long)
         self._now.pop(who, None)
-        self._stream.end(who)
-        events = self._ended(who, stay)
+        events += self._ended(who, stay)
         if who != EVERYONE and (stay.course is not None or not self.each):
             events.append(Leave(self._time, who + 1, stay.seen))
         return events

@@ -7,14 +7,13 @@ by which a clip is centred, and the frames of a block. What looks at the whole c
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
+from bonegraph.inference.stream.frames import Frames, first_seen
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.sample import Batch
 from bonegraph.transforms.normalise import body_height
@@ -22,46 +21,6 @@ from bonegraph.transforms.pipeline import apply
 
 KEEPS_RATE = ("all", "fragment", "replay", "loop")
 """Rules that show a network the frames of a clip one after the other, as a stream does."""
-
-
-class Frames(NamedTuple):
-    """Frames of one person.
-
-    Attributes:
-        positions: 0 where invisible.
-        visible: joints that are seen.
-        confidence: of the pose estimator; the visible joints have 1 where it gives none.
-        exists: whether the frame lies between the first and the last one of the person.
-    """
-
-    positions: NDArray[np.float32]  # t v c
-    visible: NDArray[np.bool_]  # t v
-    confidence: NDArray[np.float32]  # t v
-    exists: NDArray[np.bool_]  # t
-
-    def then(self, later: Frames) -> Frames:
-        """These frames, then others."""
-        return Frames(
-            np.concatenate([self.positions, later.positions]),
-            np.concatenate([self.visible, later.visible]),
-            np.concatenate([self.confidence, later.confidence]),
-            np.concatenate([self.exists, later.exists]),
-        )
-
-    def cut(self, first: int, end: int | None = None) -> Frames:
-        """Some of them."""
-        which = slice(first, end)
-        return Frames(self.positions[which], self.visible[which], self.confidence[which], self.exists[which])
-
-
-def nothing(frames: int, joints: int, coordinates: int, *, exists: bool) -> Frames:
-    """Frames in which nobody is seen."""
-    return Frames(
-        np.zeros((frames, joints, coordinates), np.float32),
-        np.zeros((frames, joints), np.bool_),
-        np.zeros((frames, joints), np.float32),
-        np.full(frames, exists),
-    )
 
 
 def obstacle(meaning: Meaning) -> str:
@@ -150,9 +109,3 @@ class CausalTransforms:
         positions = torch.from_numpy(np.stack([frame.positions for frame in frames])).permute(0, 3, 1, 2)[..., None]
         visible = torch.from_numpy(np.stack([frame.visible for frame in frames]))[..., None]
         return body_height(positions, visible, self.skeleton)
-
-
-def first_seen(frames: Frames) -> Frames:
-    """The first frame in which somebody is seen, or just the first."""
-    first = int(frames.visible.any(axis=1).argmax())
-    return frames.cut(first, first + 1)

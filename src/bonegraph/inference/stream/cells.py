@@ -16,11 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bonegraph.inference.fast.convolution import Convolution
 from bonegraph.inference.folding import Affine, Matrix
 
 Block = Float[Tensor, "r f v c"]
-Ring = Float[Tensor, "r v h c"]
-"""The last frames of every joint side by side, so that those under a kernel are one row of a matrix."""
 Memory = tuple[Tensor, ...]
 Shortcut = Matrix | Literal["identity"] | None
 """The residual connection of a unit."""
@@ -74,6 +73,16 @@ class Timing:
         return known[:, : frames : self.stride]
 
 
+def delay(kept: Block, new: Block) -> tuple[Block, Block]:
+    """As many frames as are new, the oldest ones first, and those that are left to keep; copies as little as it can."""
+    late, frames = kept.shape[1], new.shape[1]
+    if late == frames:
+        return kept, new
+    if late > frames:
+        return kept[:, :frames], torch.cat([kept[:, frames:], new], dim=1)
+    return join(kept, new[:, : frames - late]), new[:, frames - late :]
+
+
 def join(kept: Block, new: Block) -> Block:
     """Frames that were kept, then new ones."""
     return torch.cat([kept, new], dim=1) if kept.shape[1] else new
@@ -84,16 +93,26 @@ def flat(x: Block) -> Float[Tensor, "rfv c"]:
     return x.reshape(-1, x.shape[3])
 
 
-def follow(kept: Ring, new: Block) -> Ring:
-    """Frames that were kept, then new ones, side by side for every joint."""
-    return torch.cat([kept, new.transpose(1, 2)], dim=2)
+class OverTime:
+    """A convolution over the frames of each joint that takes its padding from memory.
 
+    Args:
+        matrix: Γ frames of a joint to one, (Γ·C, D).
+        channels: C.
+        stride: over the frames.
+        relu: whether a ReLU stands behind it.
+    """
 
-def windows(known: Ring, kernel: int, stride: int, count: int) -> Float[Tensor, "rfv kc"]:
-    """The Γ frames of every joint under each place of a kernel as one row."""
-    channels = known.shape[3]
-    under = known.flatten(2).unfold(2, kernel * channels, stride * channels)[:, :, :count]
-    return under.transpose(1, 2).reshape(-1, kernel * channels)
+    def __init__(self, matrix: Matrix, channels: int, stride: int, *, relu: bool = False) -> None:
+        self.kernel = len(matrix.weight) // channels
+        weight = matrix.weight.view(self.kernel, channels, -1).permute(2, 1, 0)[..., None]
+        self._convolution = Convolution(weight, matrix.bias, stride=stride, relu=relu, padding=0)
+
+    def __call__(self, known: Block, add: Block | None = None) -> Block:
+        """Every place of the kernel within the frames that are known, and something that is added before the ReLU."""
+        more = None if add is None else add.permute(0, 3, 1, 2)
+        out: Tensor = self._convolution(known.permute(0, 3, 1, 2), more)
+        return out.permute(0, 2, 3, 1)
 
 
 def multiply(graph: Float[Tensor, "a b"], x: Float[Tensor, "rfb c"]) -> Float[Tensor, "rf a c"]:
@@ -108,6 +127,11 @@ def linear(x: Float[Tensor, "rfv c"], matrix: Matrix) -> Float[Tensor, "rfv d"]:
     out = torch.mm(x, matrix.weight)
     out.view(-1, *matrix.bias.shape).add_(matrix.bias)
     return out
+
+
+def through(x: Block, way: Shortcut) -> Block:
+    """What a residual connection adds, but for its bias, which `constant` has."""
+    return torch.matmul(x, way.weight) if isinstance(way, Matrix) else x
 
 
 def add_shortcut(
@@ -154,11 +178,11 @@ class GraphCell:
         relu: bool = True,
         after: Affine | None = None,
     ) -> None:
-        self.graph, self.into, self.over, self.shortcut = graph, into, over, shortcut
-        self.before, self.between, self.relu, self.after = before, between, relu, after
-        self.bias = constant(over, shortcut)
-        self.kernel = len(over.weight) // into.weight.shape[1]
-        self.timing = Timing(self.kernel // 2, stride)
+        self.graph, self.into, self.shortcut = graph, into, shortcut
+        self.before, self.between, self.after = before, between, after
+        over = Matrix(over.weight, constant(over, shortcut))
+        self.over = OverTime(over, into.weight.shape[1], stride, relu=relu)
+        self.timing = Timing(self.over.kernel // 2, stride)
         self.latency, self.stride = self.timing.latency, stride
 
     def memory(self, rows: int) -> Memory:
@@ -167,7 +191,7 @@ class GraphCell:
         channels = len(self.into.weight) * joints // len(self.graph)
         kept = self.timing.middle if self.shortcut is not None else 0
         new = self.graph.new_zeros
-        return new(rows, joints, self.timing.whole, self.into.weight.shape[1]), new(rows, kept, joints, channels)
+        return new(rows, self.timing.whole, joints, self.into.weight.shape[1]), new(rows, kept, joints, channels)
 
     def step(self, x: Block, memory: Memory, counts: Tensor | None) -> tuple[Block, Memory]:
         """Take a block of frames."""
@@ -176,29 +200,22 @@ class GraphCell:
         start = flat(x)
         if self.before is not None:
             start = torch.addcmul(self.before.shift, start, self.before.scale).relu_()
-        near = multiply(self.graph, start).view(len(start), -1)
+        near = multiply(self.graph, start).view(start.shape[0], -1)
         y = linear(near, self.into)
         if self.between:
             y.relu_()
         y = y.view(rows, frames, joints, -1)
         if counts is not None:
             y.mul_(counts)
-        known = follow(kept, y)
-        residual = join(residual, x) if self.shortcut is not None else residual
-        out = add_shortcut(
-            windows(known, self.kernel, self.stride, frames // self.stride),
-            self.over.weight,
-            self.bias,
-            self.timing.middles(residual, frames),
-            self.shortcut,
-        )
-        if self.relu:
-            out.relu_()
+        known = join(kept, y)
+        add = None
+        if self.shortcut is not None:
+            before, residual = delay(residual, x)
+            add = through(self.timing.middles(before, frames), self.shortcut)
+        out = self.over(known, add)
         if self.after is not None:
             out = torch.addcmul(self.after.shift, out, self.after.scale)
-        if self.shortcut is not None:
-            residual = residual[:, frames:]
-        return out.view(rows, frames // self.stride, joints, -1), (known[:, :, frames:], residual)
+        return out, (known[:, frames:], residual)
 
 
 class JointCell:
@@ -224,33 +241,27 @@ class JointCell:
         stride: int,
         shortcut: Shortcut,
     ) -> None:
-        self.over, self.graph, self.channels, self.joints, self.shortcut = over, graph, channels, joints, shortcut
+        self.graph, self.channels, self.joints, self.shortcut = graph, channels, joints, shortcut
         self.bias = constant(Matrix(over, shift), shortcut)
-        self.kernel = len(over) // channels
-        self.timing = Timing(self.kernel // 2, stride)
+        self.over = OverTime(Matrix(over, over.new_zeros(over.shape[1])), channels, stride)
+        self.timing = Timing(self.over.kernel // 2, stride)
         self.latency, self.stride = self.timing.latency, stride
 
     def memory(self, rows: int) -> Memory:
         """Of people who begin now."""
-        return (self.over.new_zeros(rows, self.joints, self.timing.whole, self.channels),)
+        return (self.bias.new_zeros(rows, self.timing.whole, self.joints, self.channels),)
 
     def step(self, x: Block, memory: Memory, counts: Tensor | None) -> tuple[Block, Memory]:
         """Take a block of frames."""
         rows, frames, joints, _ = x.shape
-        count = frames // self.stride
-        known = follow(memory[0], x)
-        out = torch.mm(windows(known, self.kernel, self.stride, count), self.over)
+        known = join(memory[0], x)
+        out = self.over(known)
         if self.graph is not None:
-            parts = len(self.graph.t()) // joints
-            out = multiply(self.graph, out.view(len(out) * parts, -1)).view(len(out), -1)
-        out += self.bias
+            out = torch.matmul(self.graph, out.reshape(-1, self.graph.shape[1], len(self.bias)))
+        out = out.view(rows, frames // self.stride, joints, -1) + self.bias
         if self.shortcut is not None:
-            middle = flat(self.timing.middles(known.transpose(1, 2)[:, self.timing.reach :], frames))
-            if isinstance(self.shortcut, Matrix):
-                out.addmm_(middle, self.shortcut.weight)
-            else:
-                out += middle
-        return out.relu_().view(rows, count, joints, -1), (known[:, :, frames:],)
+            out += through(self.timing.middles(known[:, self.timing.reach :], frames), self.shortcut)
+        return out.relu_(), (known[:, frames:],)
 
 
 class BranchCell:
@@ -322,7 +333,7 @@ class BranchCell:
         rows, frames, joints, _ = x.shape
         kept, residual = memory
         start = flat(x)
-        near = multiply(self.graph, start).view(len(start), -1)
+        near = multiply(self.graph, start).view(start.shape[0], -1)
         y = linear(near, self.into)
         if self.identity:
             y += start
@@ -345,14 +356,12 @@ class BranchCell:
         highest = torch.maximum(highest, under(middle, *self.pool))
         parts.append(flat(torch.addcmul(self.pooled.shift, highest, self.pooled.scale)))
         parts.append(flat(under(middle, y.shape[3] - self.plain, self.plain)))
-        residual = join(residual, x) if self.shortcut is not None else residual
+        before, residual = delay(residual, x) if self.shortcut is not None else (x, residual)
         out = add_shortcut(
             torch.cat(parts, dim=1).relu_(),
             self.merge.weight,
             self.bias,
-            self.timing.middles(residual, frames),
+            self.timing.middles(before, frames),
             self.shortcut,
         ).relu_()
-        if self.shortcut is not None:
-            residual = residual[:, frames:]
         return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from bonegraph.inference.stream.causal import CausalTransforms, Frames, first_seen, nothing
-from bonegraph.inference.stream.keeping import (
-    Kept,
-    fingerprint,
-    frame_tensors,
-    frames_of,
-    read_people,
-    tensor_of,
-    write_people,
-)
+from bonegraph.inference.stream.causal import CausalTransforms
+from bonegraph.inference.stream.frames import Frames, first_seen, nothing
+from bonegraph.inference.stream.keeping import Kept, fingerprint, frame_tensors, frames_of, tensor_of
 from bonegraph.inference.stream.network import FrameNetwork, State
-from bonegraph.inference.stream.people import Answers, Probabilities, check_frame, frame_of
+from bonegraph.inference.stream.people import Person, Probabilities, Stream, finite
 from bonegraph.inference.stream.pooling import Pool
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning
 
 
-@dataclass
-class _Person:
-    """One who is followed.
+class Found(NamedTuple):
+    """Features of some frames of a person.
 
     Attributes:
-        waiting: frames that are not through the network yet.
+        features: a mean over joints.
+        counts: those that stand for a frame in which the person is seen.
+    """
+
+    features: Float[Tensor, "r g d"]
+    counts: Bool[Tensor, "r g"]
+
+
+@dataclass(kw_only=True)
+class _Person(Person):
+    """One who is followed; the frames are those that are not through the network yet.
+
+    Attributes:
         anchor: the first frame in which the person was seen.
         state: of the network.
         pool: of the features.
-        answer: the last one.
-        absent: frames since the person was last given.
     """
 
-    waiting: Frames
     anchor: Frames
     state: State
     pool: Pool
-    answer: Probabilities | None = None
-    absent: int = 0
 
 
-class ExactStream:
+class ExactStream(Stream[_Person]):
     """Recognise people frame by frame; each answer is that of the clip network, but nothing is computed twice.
 
     Each person is a clip alone that begins with its first frame. After frame t the features of the frames up to
@@ -63,6 +62,7 @@ class ExactStream:
             since the person began.
         block: frames that go through the network at once, in whole steps of the stride; 0 for one step. Recordings are
             faster in large blocks; the answers are the same but come later.
+        first: somebody new gets an answer once they were seen in so many frames.
         patience: absent frames after which a person is forgotten; default is until nothing more is to come.
         heights_at_start: scale by the height of a person in the first frame, where the checkpoint measures it over the
             whole clip. The answers are then not quite those of the clip.
@@ -88,60 +88,29 @@ class ExactStream:
         *,
         window: int = 64,
         block: int = 0,
-        patience: int | None = None,
+        first: int = 1,
+        patience: float | None = None,
         heights_at_start: bool = False,
     ) -> None:
         self.transforms = CausalTransforms(meaning, heights_at_start=heights_at_start)
         self.network = FrameNetwork(model)
-        self.model, self.meaning = model, meaning
-        stride = self.network.stride
-        if window < 0 or block < 0 or block % stride:
+        self.model, self.first = model, first
+        step = self.network.stride
+        if window < 0 or block < 0 or block % step:
             raise ValueError(
-                f"window and block must be at least 0, and block a multiple of the stride {stride}; "
+                f"window and block must be at least 0, and block a multiple of the stride {step}; "
                 f"got {window} and {block}."
             )
-        self.window, self.block = -(-window // stride), block or stride
-        self.stride = self.block
-        self.latency = self.network.latency + self.transforms.ahead
-        self.patience = self.latency + self.block if patience is None else patience
-        self.coordinates = len(self.network.norm.scale[0]) - meaning.transforms.extra_channels
-        self._people: dict[int, _Person] = {}
-
-    @property
-    def people(self) -> tuple[int, ...]:
-        """Ids of those who are followed."""
-        return tuple(self._people)
-
-    def step(
-        self,
-        positions: NDArray[np.float32],
-        visible: NDArray[np.bool_],
-        people: Sequence[int],
-        confidence: NDArray[np.float32] | None = None,
-    ) -> Answers:
-        """Take the next frame; see `Stream.step`."""
-        check_frame(positions, visible, people, confidence, self.network.joints, self.coordinates)
-        rows = {person: row for row, person in enumerate(people)}
-        for person in people:
-            if person not in self._people:
-                self._people[person] = self._begin()
-        for person, one in self._people.items():
-            if person in rows:
-                one.absent = 0
-                new = frame_of(positions, visible, confidence, rows[person])
-            else:
-                one.absent += 1
-                new = nothing(1, self.network.joints, self.coordinates, exists=True)
-            one.waiting = one.waiting.then(new)
-        ready = [one for one in self._people.values() if len(one.waiting.exists) >= self.block + self.transforms.ahead]
-        if ready:
-            with torch.inference_mode():
-                for one, (features, counts) in zip(ready, self._advance(ready), strict=True):
-                    one.pool = one.pool.add(features, counts)
-                self._answer(ready)
-        answers = {person: one.answer for person, one in self._people.items()}
-        self._people = {person: one for person, one in self._people.items() if one.absent <= self.patience}
-        return answers
+        self.window, self.block = -(-window // step), block or step
+        latency = self.network.latency + self.transforms.ahead
+        super().__init__(
+            meaning,
+            len(self.network.norm.scale[0]) - meaning.transforms.extra_channels,
+            kept=self.block + self.transforms.ahead,
+            latency=latency,
+            stride=self.block,
+            patience=latency + self.block if patience is None else patience,
+        )
 
     def end(self, person: int) -> Probabilities | None:
         """Forget a person; the last answer, in which all its frames are.
@@ -150,53 +119,64 @@ class ExactStream:
             KeyError: nobody with this id is followed.
         """
         one = self._people.pop(person)
-        found = []
-        rest = -(-(len(one.waiting.exists) + self.latency) // self.block) * self.block + self.transforms.ahead
-        more = rest - len(one.waiting.exists)
-        last = nothing(1, self.network.joints, self.coordinates, exists=False).then(one.waiting).cut(-1)
-        again = last._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
-        for _ in range(more):
-            one.waiting = one.waiting.then(again)
         with torch.inference_mode():
-            while len(one.waiting.exists) > self.transforms.ahead:
-                found += self._advance([one], ended=True)
-            features, counts = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
-            end = int(counts.any(dim=0).nonzero().max()) + 1 if counts.any() else 0  # behind it lies only padding
-            one.pool = one.pool.add(features[:, :end], counts[:, :end])
-            self._answer([one])
+            parts = list(self._to_the_end(one, one.frames.frames))
+            found = Found(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+            end = int(found.counts.any(dim=0).nonzero().max()) + 1 if found.counts.any() else 0  # then only padding
+            one.pool = one.pool.add(found.features[:, :end], found.counts[:, :end])
+            self._score([one])
         return one.answer
 
-    def save(self, path: str | Path) -> None:
-        """Keep all that the stream knows in a file (safetensors).
+    def features(self, clip: Frames) -> Iterator[Found]:
+        """Those of a whole clip of one person, block by block: of frames 0, S, 2 S, ..., S the stride of the network.
+
+        They are those that `step` and `end` pool. Those who are followed are left alone.
+        """
+        step, one = self.network.stride, self._begin()
+        hidden = (self.network.lead + self.network.latency - step + 1) // step  # features before the first frame
+        left = -(-len(clip.exists) // step)
+        with torch.inference_mode():
+            for found in self._to_the_end(one, one.frames.frames.then(clip)):
+                some = slice(hidden, hidden + left)
+                given = Found(found.features[:, some], found.counts[:, some])
+                hidden = max(0, hidden - found.counts.shape[1])
+                left -= given.counts.shape[1]
+                if given.counts.shape[1]:
+                    yield given
+
+    def probabilities(self, features: Float[Tensor, "n d"]) -> Probabilities:
+        """(N, classes) that the network says of pooled features, calibrated.
 
         Raises:
-            OSError: it cannot be written; what was there before stays.
+            ValueError: they are NaN.
         """
-        people = {}
-        for person, one in self._people.items():
-            tensors = {f"state.{number}": value for number, value in enumerate(one.state.tensors())}
-            tensors |= {"values": one.pool.values, "counts": one.pool.counts}
-            tensors |= {**frame_tensors("waiting", one.waiting), **frame_tensors("anchor", one.anchor)}
-            if one.answer is not None:
-                tensors["answer"] = torch.from_numpy(one.answer)
-            people[person] = Kept({"absent": one.absent}, tensors)
-        write_people(Path(path), self._about(), people)
+        with torch.inference_mode():
+            logits = self.network.logits(features.to(self.network.head.weight)).float()
+            return finite((logits / self.meaning.temperature).softmax(dim=1).cpu().numpy())
 
-    def restore(self, path: str | Path) -> None:
-        """Go on where a stream with the same checkpoint and settings was; the answers are equal to the last bit.
+    def _begin(self) -> _Person:
+        rows, width = self.transforms.people, self.network.head.weight[:, 0]
+        frames = self._buffer()
+        frames.add(nothing(self.network.lead, self.joints, self.coordinates, exists=False))
+        return _Person(
+            frames=frames,
+            anchor=nothing(1, self.joints, self.coordinates, exists=True),
+            state=self.network.start(rows),
+            pool=Pool.start(self.window, rows, width),
+        )
 
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is damaged, or of another stream; this one is left as it was.
-        """
-        people = read_people(Path(path), self._about())
-        try:
-            self._people = {person: self._restored(kept) for person, kept in people.items()}
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"cannot use '{path}': {str(error).strip()}.") from None
+    def _advance(self) -> None:
+        ready = [one for one in self._people.values() if len(one.frames) == self.block + self.transforms.ahead]
+        if not ready:
+            return
+        with torch.inference_mode():
+            for one, found in zip(ready, self._through(ready, [one.frames.frames for one in ready]), strict=True):
+                one.pool = one.pool.add(*found)
+                one.frames.drop(self.block)
+            self._score([one for one in ready if one.seen >= self.first])
 
     def _about(self) -> dict[str, str]:
-        settings = (self.window, self.block, self.transforms.heights)
+        settings = (self.window, self.block, self.first, self.transforms.heights)
         return {
             "stream": "exact",
             "settings": repr(settings),
@@ -204,40 +184,40 @@ class ExactStream:
             "weights": fingerprint([self.model]),
         }
 
+    def _kept(self, one: _Person) -> Kept:
+        kept = super()._kept(one)
+        tensors = {f"state.{number}": value for number, value in enumerate(one.state.tensors())}
+        tensors |= {"values": one.pool.values, "counts": one.pool.counts, **frame_tensors("anchor", one.anchor)}
+        return kept._replace(tensors={**kept.tensors, **tensors})
+
     def _restored(self, kept: Kept) -> _Person:
-        new = self._begin()
-        like = new.state.tensors()
-        state = [tensor_of(f"state.{number}", kept.tensors, value) for number, value in enumerate(like)]
+        one = super()._restored(kept)
+        like = one.state.tensors()
+        one.state = one.state.like(
+            [tensor_of(f"state.{number}", kept.tensors, value) for number, value in enumerate(like)]
+        )
         most = self.window or 1
-        values = tensor_of("values", kept.tensors, new.pool.values, free=most)
-        counts = tensor_of("counts", kept.tensors, new.pool.counts, free=most)
+        values = tensor_of("values", kept.tensors, one.pool.values, free=most)
+        counts = tensor_of("counts", kept.tensors, one.pool.counts, free=most)
         if len(values) != len(counts) or (not self.window and len(values) != 1):
             raise ValueError("'values' and 'counts' do not fit each other")
-        answer = None
-        if "answer" in kept.tensors:
-            answer = tensor_of("answer", kept.tensors, torch.zeros(len(self.meaning.classes))).numpy()
-        return _Person(
-            waiting=frames_of("waiting", kept.tensors, new.waiting, self.block + self.transforms.ahead),
-            anchor=frames_of("anchor", kept.tensors, new.anchor, 1),
-            state=new.state.like(state),
-            pool=new.pool._replace(values=values, counts=counts),
-            answer=answer,
-            absent=kept.numbers["absent"],
-        )
+        one.pool = one.pool._replace(values=values, counts=counts)
+        one.anchor = frames_of("anchor", kept.tensors, one.anchor, 1)
+        return one
 
-    def _begin(self) -> _Person:
-        rows, width = self.transforms.people, self.network.head.weight[:, 0]
-        joints, coordinates = self.network.joints, self.coordinates
-        return _Person(
-            waiting=nothing(self.network.lead, joints, coordinates, exists=False),
-            anchor=nothing(1, joints, coordinates, exists=True),
-            state=self.network.start(rows),
-            pool=Pool.start(self.window, rows, width),
-        )
+    def _to_the_end(self, one: _Person, waiting: Frames) -> Iterator[Found]:
+        """The frames that wait, and then padding, until the features of all of them are there."""
+        ahead, count = self.transforms.ahead, len(waiting.exists)
+        rest = -(-(count + self.latency) // self.block) * self.block + ahead
+        last = nothing(1, self.joints, self.coordinates, exists=False).then(waiting).cut(-1)
+        again = last._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
+        waiting = waiting.then(again.repeated(rest - count))
+        for first in range(0, rest - ahead, self.block):
+            end = first + self.block + ahead
+            yield self._through([one], [waiting.cut(first, end)], ended=end > count)[0]
 
-    def _advance(self, people: list[_Person], *, ended: bool = False) -> list[tuple[Tensor, Tensor]]:
-        """A block of some people through the network: their features and which of them count."""
-        blocks = [one.waiting.cut(0, self.block + self.transforms.ahead) for one in people]
+    def _through(self, people: list[_Person], blocks: list[Frames], *, ended: bool = False) -> list[Found]:
+        """A block of some people through the network."""
         x, visible = self.transforms([one.anchor for one in people], blocks, ended=ended)
         like = self.network.head.weight
         each = self.transforms.people
@@ -246,18 +226,18 @@ class ExactStream:
             parts = zip(*(one.state.tensors() for one in people), strict=True)
             state = state.like([torch.cat(part) for part in parts])
         features, counts, state = self.network.step(x.to(like), visible.to(like.device), state)
-        for row, one in enumerate(people):
-            one.state = state.like([tensor[row * each : (row + 1) * each] for tensor in state.tensors()])
+        for row, (one, block) in enumerate(zip(people, blocks, strict=True)):
+            one.state = state
+            if len(people) > 1:
+                one.state = state.like([tensor[row * each : (row + 1) * each] for tensor in state.tensors()])
             if not one.anchor.visible.any():
-                one.anchor = first_seen(blocks[row].cut(0, self.block))
-            one.waiting = one.waiting.cut(self.block)
-        return [(features[row : row + each], counts[row : row + each]) for row in range(0, len(features), each)]
+                # A copy: the block is overwritten by the next frames.
+                one.anchor = Frames(*(part.copy() for part in first_seen(block.cut(0, self.block))))
+        return [Found(features[row : row + each], counts[row : row + each]) for row in range(0, len(features), each)]
 
-    def _answer(self, people: list[_Person]) -> None:
-        for one in people:
-            mean = one.pool.mean()
-            if mean is None:
-                one.answer = None
-                continue
-            logits = self.network.logits(mean.to(self.network.head.weight)[None])[0]
-            one.answer = (logits.float() / self.meaning.temperature).softmax(dim=0).cpu().numpy()
+    def _score(self, people: list[_Person]) -> None:
+        means = [one.pool.mean() for one in people]
+        known = [mean for mean in means if mean is not None]
+        answers = iter(self.probabilities(torch.stack(known)) if known else ())
+        for one, mean in zip(people, means, strict=True):
+            one.answer = None if mean is None else next(answers)

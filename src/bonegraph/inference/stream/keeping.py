@@ -15,9 +15,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bonegraph.files import write_whole
-from bonegraph.inference.stream.causal import Frames
+from bonegraph.inference.stream.frames import Frames
 
-FORMAT = "bonegraph stream 1"
+FORMAT = "bonegraph stream 2"
 Tensors = dict[str, Tensor]
 
 

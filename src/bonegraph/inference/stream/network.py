@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bonegraph.inference import folding
+from bonegraph.inference.fast.convolution import documented_operations
+from bonegraph.inference.fast.network import is_tame
 from bonegraph.inference.folding import Affine, Matrix
 from bonegraph.inference.stream.cells import JointCell, Memory, linear
 from bonegraph.inference.stream.units import cells_of
@@ -70,6 +72,7 @@ class FrameNetwork:
             self.stride *= cell.stride
             behind.append(self.latency - self.stride + 1)
         self._behind = behind
+        self._tame = all(is_tame(value) for value in model.state_dict().values())
         self.lead = (self.stride - 1 - self.latency) % self.stride
 
     def start(self, rows: int) -> State:
@@ -102,13 +105,15 @@ class FrameNetwork:
         stride = 1
         if self.tcn:
             x = x.flatten(2)[:, :, None]
-        for cell, memory, behind in zip(self.cells, state.memories, self._behind, strict=True):
-            x, memory = cell.step(x, memory, None if now is None else now.to(x.dtype)[:, :, None, None])
-            memories.append(memory)
-            stride *= cell.stride
-            if partial:
-                now = self._counts(counts, frames, behind, stride)
-                x = x * now[:, :, None, None]
+        # An export has no values to look at, and is traced with the documented operations anyway.
+        with documented_operations(masked is None and not (self._tame and is_tame(x))):
+            for cell, memory, behind in zip(self.cells, state.memories, self._behind, strict=True):
+                x, memory = cell.step(x, memory, None if now is None else now.to(x.dtype)[:, :, None, None])
+                memories.append(memory)
+                stride *= cell.stride
+                if partial:
+                    now = self._counts(counts, frames, behind, stride)
+                    x = x * now[:, :, None, None]
         if self.last is not None:
             x = torch.addcmul(self.last.shift, x, self.last.scale).relu_()
             x = x if now is None else x * now[:, :, None, None]
@@ -124,7 +129,7 @@ class FrameNetwork:
         """Frames that count after some cells: those that stand for at least one that does."""
         end = counts.shape[1] - behind
         block = counts[:, end - frames : end]
-        return block if stride == 1 else block.reshape(len(block), -1, stride).any(dim=2)
+        return block if stride == 1 else block.reshape(block.shape[0], -1, stride).any(dim=2)
 
     @property
     def tcn(self) -> bool:

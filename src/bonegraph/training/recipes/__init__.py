@@ -17,6 +17,7 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
     "Where to begin: ST-GCN on data that a CPU trains in minutes": {
         "demo": small.demo,
         "own": own.own,
+        "own-stream": own.own_stream,
         "nw-ucla": small.nw_ucla,
         "sbu": small.sbu,
         "utd-mhad": small.utd_mhad,
@@ -111,7 +112,7 @@ GROUPS: dict[str, dict[str, Callable[[], Settings]]] = {
 RECIPES: dict[str, Callable[[], Settings]] = {name: make for group in GROUPS.values() for name, make in group.items()}
 """Recipe name -> settings."""
 
-FOR_STORE: dict[str, Callable[[Store], Settings]] = {"own": own.own_of}
+FOR_STORE: dict[str, Callable[[Store], Settings]] = {"own": own.own_of, "own-stream": own.own_stream_of}
 """Recipes that look at the store first, where there is one."""
 
 OLD_NAMES = {

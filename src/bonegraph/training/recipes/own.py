@@ -45,6 +45,40 @@ def own() -> Settings:
     )
 
 
+def own_stream() -> Settings:
+    """Your own data, for frames that come one by one: `own` without what needs a whole clip (quarter width).
+
+    Clips keep their speed and are not stretched (``fragment``), each frame is centred by itself, as somebody who is
+    watched for an hour walks far from where they began, and body heights are not measured but varied in training.
+    ``bonegraph watch RUN 0`` then computes each frame once, and is 2.5 seconds late at 30 frames a second; with fewer
+    units (--model.widths "[16, 32]" --model.strides "[1, 2]": 0.3 s) it is less late and sees less of what went before.
+    Expected: somewhat less than `own`, as the distance to the camera changes what it sees.
+    ``bonegraph fit own-stream --data data/mine --run RUN``
+    """
+    return _stream_of(own())
+
+
+def own_stream_of(store: Store) -> Settings:
+    """`own_stream` as it fits a store: clips of the usual length, up to 128 frames.
+
+    Raises:
+        ValueError: as `own_of`.
+    """
+    usual = own_of(store)
+    frames = np.median(store.frames[store.part(usual.split, "train")])
+    return _stream_of(usual, int(np.clip(8 * np.ceil(float(frames) / 8), 16, 128)))
+
+
+def _stream_of(usual: Settings, frames: int = 64) -> Settings:
+    augment = replace(usual.transforms.augment, scale=(0.6, 1.6))
+    return replace(
+        usual,
+        recipe="own-stream",
+        length=Length("fragment", frames),
+        transforms=replace(usual.transforms, centre="frame", scale="none", augment=augment),
+    )
+
+
 def own_of(store: Store) -> Settings:
     """`own` as it fits a store.
 
