@@ -158,7 +158,7 @@ class SpatialConvolution(nn.Module):
     def along(self, x: Lines, graph: Float[Tensor, "k v w"]) -> Lines:
         """The same, from lines to lines."""
         weight = rearrange(self.conv.weight, "(k d) c 1 1 -> d c k 1", k=self.subsets)
-        out = functional.conv2d(aggregate(x, graph), weight)
+        out = functional.conv2d(aggregate(x, graph), weight.contiguous(memory_format=torch.channels_last))
         assert self.conv.bias is not None
         bias = torch.einsum("kd,kvw->wd", self.conv.bias.view(self.subsets, self.out_channels), graph)
         out = rearrange(out.add_(bias[:, :, None, None]).squeeze(2), "w d (r t) -> (w r) t d", t=x.shape[3])
@@ -187,7 +187,7 @@ class TemporalConvolution(nn.Conv2d):
 
     def along(self, x: Lines) -> Lines:
         """The same, from lines to lines."""
-        x, weight = x[..., :: self.every], self.weight.mT
+        x, weight = x[..., :: self.every], self.weight.squeeze(3).unsqueeze(2)
         padding = 0, int(self.padding[0])
         out = functional.conv2d(x, weight, self.bias, self.stride[::-1], padding, self.dilation[::-1])
         return out.contiguous(memory_format=torch.channels_last)
@@ -329,7 +329,8 @@ class STGCN(ActionModel):
         self.units = chain(unit, config, self.adjacency.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
-        self.to(memory_format=torch.channels_last)  # as the maps are, so that no step has to reorder weights
+        # As the maps are, so that no step has to reorder weights.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

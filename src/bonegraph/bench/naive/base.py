@@ -67,4 +67,5 @@ def pooled(maps: Float[Tensor, "r c t v"], clips: int) -> Float[Tensor, "n c"]:
 
 def copied(module: Module) -> Module:
     """A module of ours with weights of its own, in the memory format that torch makes by default."""
-    return copy.deepcopy(module).to(memory_format=torch.contiguous_format)
+    made: Module = copy.deepcopy(module).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return made
