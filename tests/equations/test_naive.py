@@ -10,6 +10,8 @@ from torch import nn
 
 from bonegraph.bench.cases import CASES, Case
 from bonegraph.bench.naive import naive
+from bonegraph.bench.naive.msg3d import WindowConvolution
+from bonegraph.graph import scales
 from bonegraph.models import dualhead, msg3d, stf, stgcn
 from bonegraph.models.base import ActionModel
 from bonegraph.models.registry import VARIANTS, build
@@ -102,3 +104,25 @@ def test_cases() -> None:
     assert (batch.positions[~batch.visible[:, None].expand_as(batch.positions)] == 0).all()
     assert torch.equal(batch.positions, mix.batch(SKELETONS["ntu25"], 3, 60).positions)
     assert [CASES[name].people for name in ("N1T64", "N8T64", "N2T300")] == [2, 16, 4]
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "dilation", "length"), [(3, 1, 1, 9), (5, 2, 1, 8), (3, 2, 2, 4), (1, 2, 1, 5)]
+)
+def test_gradients_of_g3d(window: int, stride: int, dilation: int, length: int) -> None:
+    torch.manual_seed(2)
+    graph = torch.from_numpy(scales(SKELETONS["coco17"], 3, window))
+    ours = msg3d.G3D(6, 6, 4, graph, window, stride, dilation).double()
+    ours.residual_graph.data.normal_()
+    other = WindowConvolution(ours)
+    if window == 1:
+        other.stride = ours.every
+    x = torch.randn(2, 6, length, 17, dtype=torch.float64, requires_grad=True)
+    first, second = ours(x), other(x)
+    torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-9)
+    weights = torch.randn_like(first)
+    mine = torch.autograd.grad((first * weights).sum(), [x, *ours.parameters()])
+    names = [name if "collapse" in name else f"inside.{name}" for name, _ in ours.named_parameters()]
+    theirs = torch.autograd.grad((second * weights).sum(), [x, *map(other.get_parameter, names)])
+    for one, same in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, same, rtol=1e-9, atol=1e-9)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bonegraph.graph import Strategy, adjacency
+from bonegraph.models.lines import as_lines
 from bonegraph.models.stgcn import (
     STGCN,
     Config,
@@ -183,10 +184,10 @@ def test_spatial_convolution_is_eq_5(strategy: Strategy, max_hop: int, seed: int
 
 def test_aggregate_sums_the_sources_of_each_target() -> None:
     x, graph = numbers(0, 2, 3, 4, 5), numbers(1, 2, 5, 5)
-    sums = torch.zeros(2, 2, 3, 4, 5, dtype=torch.float64)
+    sums = torch.zeros(5, 3, 2, 2, 4, dtype=torch.float64)
     for k, source, target in product(range(2), range(5), range(5)):
-        sums[:, k, :, :, target] += graph[k, source, target] * x[..., source]
-    torch.testing.assert_close(aggregate(x, graph), sums.flatten(1, 2), rtol=1e-12, atol=1e-12)
+        sums[target, :, k] += graph[k, source, target] * x[..., source].transpose(0, 1)
+    torch.testing.assert_close(aggregate(as_lines(x), graph), sums.flatten(3), rtol=1e-12, atol=1e-12)
 
 
 @seeds

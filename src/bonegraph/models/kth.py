@@ -27,6 +27,7 @@ from torch.nn import functional
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.dropout import Dropout
 from bonegraph.models.stgcn import (
     DIVISOR,
     SpatialConvolution,
@@ -148,7 +149,7 @@ class PlainUnit(nn.Module):
         self.spatial = SpatialConvolution(in_channels, channels, graph_shape[0])
         self.temporal = TemporalConvolution(channels, channels, config.temporal_kernel, stride)
         self.end_norm = nn.BatchNorm2d(channels) if config.norms == "both" else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
     def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -184,7 +185,7 @@ class ResidualUnit(nn.Module):
         self.spatial = SpatialConvolution(in_channels, channels, graph_shape[0])
         self.temporal_norm = nn.BatchNorm2d(channels)
         self.temporal = TemporalConvolution(channels, channels, config.temporal_kernel, stride)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.shortcut: nn.Module | None = None
         if unit > 0:
             same = in_channels == channels and stride == 1

@@ -351,12 +351,13 @@ class G3D(nn.Module):
         rows, subsets, joints = x.shape[0], len(self.graph), x.shape[3]
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets)).permute(0, 2, 3, 1)
         given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
-        sources = given.mT.contiguous().permute(0, 3, 1, 2)
-        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (v k) j 1", v=joints, w=joints)
+        # A line of frames for each channel of each row, as in `bonegraph.models.lines`: there it is fastest.
+        sources = rearrange(given, "r t s d -> (r d) t s").contiguous().mT.unsqueeze(2)
+        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (v k) 1 j", v=joints, w=joints)
         reach = self.dilation * (self.window - 1) // 2
-        out = functional.conv2d(sources, taps, stride=(self.stride, 1), padding=(reach, 0), dilation=(self.dilation, 1))
+        out = functional.conv2d(sources, taps, stride=(1, self.stride), padding=(0, reach), dilation=(1, self.dilation))
         assert self.conv.bias is not None
-        inside, bias = rearrange(out, "r q t d -> (r t) d 1 q"), self.conv.bias[:, None]
+        inside, bias = rearrange(out, "(r d) q 1 t -> (r t) d 1 q", r=rows), self.conv.bias[:, None]
         if extra is None:
             return inside + bias[:, None]
         own = by_row(rearrange(extra, "r k v w -> r w (v k)"), given)

@@ -26,6 +26,8 @@ from torch.nn import functional
 from bonegraph.features import Features, every, hide, hides
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
 from bonegraph.models.base import ActionModel, InputNorm, People, check_classes, check_input, normalise_people
+from bonegraph.models.dropout import Dropout
+from bonegraph.models.lines import Lines, as_lines, from_lines
 from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
@@ -129,23 +131,18 @@ def best(width: Width = "full", in_channels: int = 3, dropout: float = 0.1) -> C
     )
 
 
-def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r kc t w"]:
-    """Sum the neighbours of every joint in each subset: Σ_source A[k, source, target] x[source].
-
-    Works in channels-last memory, where the channels of a joint lie side by side.
-    """
-    subsets, _, joints = graph.shape
-    rows, frames = x.shape[0], x.shape[2]
-    x = rearrange(x, "r c t v -> (r t) v c")
-    x = torch.matmul(rearrange(graph, "k v w -> (k w) v"), x)
-    x = rearrange(x, "(r t) (k w) c -> r t w (k c)", r=rows, t=frames, k=subsets, w=joints)
-    return x.permute(0, 3, 1, 2)
+def aggregate(x: Lines, graph: Float[Tensor, "k v w"]) -> Float[Tensor, "w c k rt"]:
+    """Sum the neighbours of every joint in each subset: Σ_source A[k, source, target] x[source]."""
+    subsets, joints, _ = graph.shape
+    sources = rearrange(x, "(v r) c 1 t -> v (r t c)", v=joints)
+    targets = torch.mm(rearrange(graph, "k v w -> (w k) v"), sources)
+    return rearrange(targets, "(w k) (rt c) -> w c k rt", k=subsets, c=x.shape[1])
 
 
 class SpatialConvolution(nn.Module):
     """Eq. 5 within one frame: f_out = Σ_k A_k^T (f_in W_k + b_k).
 
-    The aggregation comes first and the K weights act as one 1x1 convolution, which is the same sum.
+    The aggregation comes first and the K weights act as one convolution over the subsets, which is the same sum.
     """
 
     def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
@@ -154,12 +151,18 @@ class SpatialConvolution(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels * subsets, 1)
 
     def forward(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "k v w"]) -> Float[Tensor, "r d t w"]:
-        """Convolve over the joints of each frame."""
-        weight = rearrange(self.conv.weight, "(k d) c 1 1 -> d (k c) 1 1", k=self.subsets)
-        out = functional.conv2d(aggregate(x, graph), weight)
+        """Convolve over the joints of each frame, to channels-last memory."""
+        out = from_lines(self.along(as_lines(x), graph), graph.shape[2])
+        return out.contiguous(memory_format=torch.channels_last)
+
+    def along(self, x: Lines, graph: Float[Tensor, "k v w"]) -> Lines:
+        """The same, from lines to lines."""
+        weight = rearrange(self.conv.weight, "(k d) c 1 1 -> d c k 1", k=self.subsets)
+        out = functional.conv2d(aggregate(x, graph), weight.contiguous(memory_format=torch.channels_last))
         assert self.conv.bias is not None
-        bias = torch.einsum("kd,kvw->dw", self.conv.bias.view(self.subsets, self.out_channels), graph)
-        return out + bias[:, None, :]
+        bias = torch.einsum("kd,kvw->wd", self.conv.bias.view(self.subsets, self.out_channels), graph)
+        out = rearrange(out.add_(bias[:, :, None, None]).squeeze(2), "w d (r t) -> (w r) t d", t=x.shape[3])
+        return out.contiguous().mT.unsqueeze(2)
 
 
 class TemporalConvolution(nn.Conv2d):
@@ -181,6 +184,13 @@ class TemporalConvolution(nn.Conv2d):
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint."""
         return super().forward(x[:, :, :: self.every])
+
+    def along(self, x: Lines) -> Lines:
+        """The same, from lines to lines."""
+        x, weight = x[..., :: self.every], self.weight.squeeze(3).unsqueeze(2)
+        padding = 0, int(self.padding[0])
+        out = functional.conv2d(x, weight, self.bias, self.stride[::-1], padding, self.dilation[::-1])
+        return out.contiguous(memory_format=torch.channels_last)
 
 
 class JointConvolution(nn.Module):
@@ -217,7 +227,7 @@ class JointUnit(nn.Module):
         self.convolution = JointConvolution(in_channels, channels, graph_shape[0], config.temporal_kernel, stride)
         self.norm = nn.BatchNorm2d(channels)
         self.residual = residual(in_channels, channels, stride, unit > 0 or config.first_residual)
-        self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
+        self.dropout = Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
     def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -241,17 +251,20 @@ class FactorisedUnit(nn.Module):
         self.temporal = TemporalConvolution(channels, channels, kernel, stride)
         self.temporal_norm = nn.BatchNorm2d(channels)
         self.residual = residual(in_channels, channels, stride, unit > 0 or config.first_residual)
-        self.dropout = nn.Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
+        self.dropout = Dropout(config.dropout if unit > 0 or config.first_dropout else 0.0)
         self.edge_importance = nn.Parameter(torch.ones(graph_shape)) if config.edge_importance else None
 
     def forward(self, x: Tensor, graph: Tensor, frames: Tensor | None = None) -> Tensor:
         """One unit. Frames that do not count, if any, are zero before the temporal convolution."""
         masked = graph if self.edge_importance is None else graph * self.edge_importance
-        out = hide(functional.relu(self.spatial_norm(self.spatial(x, masked))), frames)
-        out = self.dropout(self.temporal_norm(self.temporal(out)))
+        joints, lines = x.shape[3], as_lines(x)
+        out = self.spatial_norm(self.spatial.along(lines, masked)).relu_()
+        if frames is not None:
+            out = out * frames.repeat(joints, 1)[:, None, None]
+        out = self.dropout(self.temporal_norm(self.temporal.along(out)))
         if self.residual is not None:
-            out = out + self.residual(x)
-        return functional.relu(out)
+            out = out.add_(self.residual.along(lines) if isinstance(self.residual, Shortcut) else lines)
+        return from_lines(out.relu_(), joints)
 
 
 class Shortcut(nn.Sequential):
@@ -263,6 +276,13 @@ class Shortcut(nn.Sequential):
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__(TemporalConvolution(in_channels, channels, 1, stride), nn.BatchNorm2d(channels))
+
+    def along(self, x: Lines) -> Lines:
+        """The same, from lines to lines."""
+        conv, norm = self
+        assert isinstance(conv, TemporalConvolution)
+        out: Tensor = norm(conv.along(x))
+        return out
 
 
 def residual(in_channels: int, channels: int, stride: int, wanted: bool) -> nn.Module | None:
@@ -309,6 +329,8 @@ class STGCN(ActionModel):
         self.units = chain(unit, config, self.adjacency.shape)
         self.head = nn.Linear(config.widths[-1], num_classes)
         initialise(self)
+        # As the maps are, so that no step has to reorder weights.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stages(
         self, x: Float[Tensor, "n c t v m"], visible: Bool[Tensor, "n t v m"] | None = None

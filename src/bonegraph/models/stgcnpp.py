@@ -24,6 +24,7 @@ from torch.nn import functional
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy
 from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.dropout import Dropout
 from bonegraph.models.stgcn import (
     DIVISOR,
     Shortcut,
@@ -172,7 +173,7 @@ class Unit(nn.Module):
         self.spatial = SpatialPart(in_channels, channels, graph)
         self.temporal = TemporalPart(channels, stride, config.temporal_kernel, config.dilations)
         self.residual = residual(in_channels, channels, stride, unit > 0)
-        self.dropout = nn.Dropout(config.dropout if unit > 0 else 0.0)
+        self.dropout = Dropout(config.dropout if unit > 0 else 0.0)
 
     def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
         """One unit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TypeVar
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,4 +67,5 @@ def pooled(maps: Float[Tensor, "r c t v"], clips: int) -> Float[Tensor, "n c"]:
 
 def copied(module: Module) -> Module:
     """A module of ours with weights of its own, in the memory format that torch makes by default."""
-    return copy.deepcopy(module)
+    made: Module = copy.deepcopy(module).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return made
