@@ -19,6 +19,7 @@ from bonegraph.bench.operations import Convolution, Gradients, Operand, Operatio
 from bonegraph.inference.fast import fast
 from bonegraph.inference.fast.convolution import Convolution as Fused
 from bonegraph.inference.fast.convolution import has_onednn
+from bonegraph.inference.fast.winograd import NineTaps, has_sums
 
 F32 = torch.float32
 
@@ -116,6 +117,16 @@ def test_fused_calls_are_seen(dtype: torch.dtype) -> None:
 
     x4, w4 = channels_last(2, 4, 6, 5, dtype=dtype), channels_last(8, 4, 3, 1, dtype=dtype)
     assert recorded(work) == Counter({Convolution(x4, w4, (2, 1), (1, 0), (1, 1), 1): 2})
+
+
+def test_sums_in_place_are_seen() -> None:
+    if not (has_onednn(F32) and has_sums()):
+        pytest.skip("oneDNN has no such convolutions here")
+    conv, x = NineTaps(torch.randn(128, 130, 9, 1), None, stride=1, relu=True), torch.randn(1, 130, 16, 3)
+    convolutions = {one: count for one, count in recorded(lambda: conv(x)).items() if isinstance(one, Convolution)}
+    # The ninth tap, and seven products of pairs of parts: 18 multiplications for four frames instead of 36.
+    assert {one.weight.size: count for one, count in convolutions.items()} == {(128, 130, 1, 1): 1, (128, 130, 2, 1): 7}
+    assert sum(one.flops * count for one, count in convolutions.items()) == 2 * 128 * 130 * 3 * 16 * 18 // 4
 
 
 @pytest.mark.parametrize("name", ["stgcn", "msg3d", "ctrgcn", "agcn"])
