@@ -9,6 +9,8 @@ Rows, each a whole step (zero the gradients, forward, losses, backward, SGD):
     stf, torch's second order  with L_d, L_c and L_Gk; gradients of gradients by torch
     stf                        the same by bonegraph.second_order
 
+The floor of a row is the best time of its matrix products and convolutions alone (see docs/bench.md), in the same run.
+
 One thread. The setting of the memory is one of a process, so that rows of both kinds have processes of their own; rows
 take turns, and the first turns do not count. Beside the time on the clock stands that of the processor, the one to look
 at where other programs run. NTU-25, 60 classes, two people, random clips.
@@ -34,8 +36,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bonegraph.allocator import keep_memory
+from bonegraph.bench.floor import Floors
 from bonegraph.bench.machine import machine
 from bonegraph.bench.naive.msg3d import NaiveMSG3D
+from bonegraph.bench.operations import recorded
 from bonegraph.features import pool
 from bonegraph.models import msg3d, stf
 from bonegraph.models.base import kept_statistics
@@ -50,6 +54,7 @@ NAIVE, OURS, PLAIN = "msg3d, naive", "msg3d", "stf, cross-entropy"
 KEPT, ORACLE, OWN = "msg3d, naive, kept", "stf, torch's second order", "stf"
 ROWS = (NAIVE, KEPT, OURS, PLAIN, ORACLE, OWN)
 AS_THE_SYSTEM = (NAIVE,)
+WITH_FLOOR = (KEPT, OURS, PLAIN, ORACLE, OWN)
 RATIOS = ((OWN, NAIVE), (OWN, KEPT), (OWN, OURS), (OWN, PLAIN), (ORACLE, OWN))
 Times = dict[str, list[float]]
 
@@ -64,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.work:
-        work(*map(int, arguments.work.split("x")))
+        work(arguments.work)
         return
     check()
     shapes = {shape: measure(shape, arguments.warm, arguments.repeats) for shape in arguments.shapes}
@@ -102,11 +107,23 @@ def measure(shape: str, warm: int, repeats: int) -> dict[str, dict[str, float]]:
                 processors[row].append(own)
     systems.close()
     kept.close()
-    found = {"clock_s": medians(clocks), "processor_s": medians(processors)}
+    found = {"clock_s": medians(clocks), "processor_s": medians(processors), "floor_s": floors(shape)}
     for name in ("clock", "processor"):
         seconds = found[f"{name}_s"]
         found[f"{name}_ratios"] = {f"{a} / {b}": round(seconds[a] / seconds[b], 3) for a, b in RATIOS}
     return found
+
+
+def floors(shape: str, turns: int = 3) -> dict[str, float]:
+    """Seconds of the products and convolutions of a step alone, by row."""
+    keep_memory()
+    x, labels = clips_of(shape)
+    known = Floors()
+    found = {row: known.of(recorded(step_of(row, x, labels)), threads=1) for row in WITH_FLOOR}
+    for _ in range(turns):
+        for alone in known.with_threads(1):
+            alone.turn()
+    return {row: round(floor.seconds or 0.0, 4) for row, floor in found.items()}
 
 
 def medians(times: Times) -> dict[str, float]:
@@ -136,11 +153,17 @@ class Worker:
         self.process.communicate()
 
 
-def work(clips: int, frames: int) -> None:
+def clips_of(shape: str) -> tuple[Tensor, Tensor]:
+    """Random clips and their labels."""
+    clips, frames = map(int, shape.split("x"))
+    torch.manual_seed(0)
+    return torch.randn(clips, 3, frames, 25, PEOPLE), torch.randint(CLASSES, (clips,))
+
+
+def work(shape: str) -> None:
     """Make steps, as standard input says."""
     keep_memory()
-    torch.manual_seed(0)
-    x, labels = torch.randn(clips, 3, frames, 25, PEOPLE), torch.randint(CLASSES, (clips,))
+    x, labels = clips_of(shape)
     steps: dict[str, Callable[[], None]] = {}
     for line in sys.stdin:
         row = line.strip()
@@ -203,9 +226,10 @@ def flops() -> dict[str, float]:
 
 def table(shape: str, found: dict[str, dict[str, float]]) -> str:
     clips, frames = shape.split("x")
-    lines = [f"{clips} clips of {frames} frames", f"{'':42}{'clock':>10}{'processor':>12}"]
+    lines = [f"{clips} clips of {frames} frames", f"{'':42}{'clock':>10}{'processor':>12}{'floor':>10}"]
     for row in ROWS:
-        lines.append(f"{row:42}{found['clock_s'][row]:9.3f}s{found['processor_s'][row]:11.3f}s")
+        floor = f"{found['floor_s'][row]:9.3f}s" if row in WITH_FLOOR else ""
+        lines.append(f"{row:42}{found['clock_s'][row]:9.3f}s{found['processor_s'][row]:11.3f}s{floor}")
     for pair in found["clock_ratios"]:
         lines.append(f"{pair:42}{found['clock_ratios'][pair]:9.2f}x{found['processor_ratios'][pair]:11.2f}x")
     return "\n".join(lines)
