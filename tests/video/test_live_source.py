@@ -105,7 +105,7 @@ def test_pictures_without_time_stamps_have_the_time_of_their_arrival() -> None:
     def body() -> Iterator[bytes]:
         for part in data:
             yield part
-            time.sleep(0.1)  # ten a second, which nothing in the stream tells
+            time.sleep(0.2)  # five a second, which nothing in the stream tells
 
     shots = []
     with server(body) as url, Live(url, timeout=5) as live, contextlib.suppress(ValueError):  # it ends in a header
