@@ -157,6 +157,8 @@ def test_frame_by_frame(
     for line in [*first, *second[:-1]]:
         answer = by_hand[round(25 * line["time"])]
         assert answer is not None and line["top"][0][1] == pytest.approx(answer.max(), abs=2e-3)
+        told_of = answer[recogniser.meaning.classes.index(line["action"])]  # which may go on while another is likelier
+        assert line["probability"] == pytest.approx(told_of, abs=2e-3)
     assert len(first) > 3 and second[0]["since"] == pytest.approx(2.8, abs=0.1)
     assert second[-1]["top"][0][1] == pytest.approx(last.max(), abs=2e-3)
 
@@ -250,6 +252,7 @@ from bonegraph.inference.stream import ExactStream
 from bonegraph.pose import mediapipe_pose
 from tests.video.test_watch import Dots
 mediapipe_pose.MediaPipePose = Dots
+Dots.slow = 0.05  # seconds of a picture, so that there is time to stop it
 sys.exit(main(["watch", *sys.argv[1:]]))
 """
 
@@ -261,7 +264,7 @@ def test_ctrl_c_leaves_whole_lines_and_a_film(
     checkpoint = request.getfixturevalue(trained)
     seen = tmp_path / "seen.mp4"
     seen.write_text("an older film")
-    arguments = [str(checkpoint), str(film), "--record", str(seen)]
+    arguments = [str(checkpoint), str(film), "--record", str(seen), "--realtime", "false"]  # every picture
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         stdout=subprocess.PIPE,
@@ -283,7 +286,7 @@ def test_ctrl_c_leaves_whole_lines_and_a_film(
     told = [json.loads(line) for line in [*lines, *rest.splitlines()]]
     assert told[-1]["event"] == "stop" and told[-1]["why"] == "Ctrl-C"
     assert any(line.get("event") == "end" for line in told)
-    assert sum(1 for _ in Video(seen)) > 1  # on a busy machine most pictures are left out
+    assert sum(1 for _ in Video(seen)) > 5
     assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
 
 
