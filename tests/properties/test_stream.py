@@ -136,10 +136,13 @@ def test_a_joint_that_comes_back_is_still_in_a_motion() -> None:
 
 
 @pytest.mark.parametrize("config", [CONFIG, stgcnpp.Config(widths=(8, 12), strides=(2, 1))], ids=["stgcn", "stgcnpp"])
-def test_an_answer_is_the_mean_over_the_last_features(config: Any) -> None:
+@pytest.mark.parametrize("block", [0, 2, 6, 10])
+def test_an_answer_is_the_mean_over_the_last_features(config: Any, block: int) -> None:
+    """However many frames go through the network at once, answers come at one rate and with one delay."""
     one = recogniser(Transforms(centre="frame"), config)
     clip = recording(40, 1)
-    stream = ExactStream(one.model, one.meaning, window=6)
+    stream = ExactStream(one.model, one.meaning, window=6, block=block)
+    assert stream.stride == 2 and stream.latency == stream.network.latency + (block or 4) - 2
     answers = feed(stream, clip)
     x = torch.from_numpy(clip.positions).permute(3, 0, 2, 1)[None]
     visible = torch.from_numpy(clip.visible).permute(0, 2, 1)[None]
@@ -356,18 +359,19 @@ def test_numbers_of_a_window(numbers: dict[str, int]) -> None:
         WindowStream(recogniser(), **numbers)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["exact", "whole", "motion", "window"])
+@pytest.mark.parametrize("kind", ["exact", "whole", "blocks", "motion", "window"])
 def test_a_restored_stream_goes_on_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     one = recogniser(Transforms(centre="first", stream="joint-motion" if kind == "motion" else "joint"))
 
     def new() -> AnyStream:
         if kind == "window":
             return WindowStream(one, window=7, stride=2)
-        return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6)
+        block = 10 if kind == "blocks" else 0
+        return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6, block=block)
 
     clip = recording(20, 4)
     expected = feed(new(), clip)
-    for cut in (1, 2, 3, 9):
+    for cut in (1, 2, 3, 9, 12):
         stream, file = new(), tmp_path / f"{cut}.safetensors"
         feed(stream, part_of(clip, slice(0, cut)))
         stream.save(file)
@@ -440,7 +444,7 @@ def test_a_state_with_other_shapes_is_refused(tmp_path: Path) -> None:
     with safe_open(file, framework="pt") as opened:
         about = opened.metadata()
     tensors = load_file(file)
-    for name in ("0.state.0", "0.values", "0.frames.positions", "0.answer", "0.anchor.visible"):
+    for name in ("0.state.0", "0.values", "0.frames.positions", "0.answer", "0.anchor.visible", "0.coming.counts"):
         for bad in (tensors[name][..., :-1], tensors[name].double().int(), None):
             changed = {**tensors, name: bad}
             save_file({key: value.contiguous() for key, value in changed.items() if value is not None}, file, about)

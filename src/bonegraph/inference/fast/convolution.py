@@ -35,6 +35,11 @@ def documented_operations(wanted: bool = True) -> Iterator[None]:
         _documented.reset(before)
 
 
+def documented_only() -> bool:
+    """Whether we are in there."""
+    return _documented.get()
+
+
 class Convolution(nn.Module):
     """act(convolution over the frames of each joint + bias [+ what is added]) for answers, without gradients.
 
@@ -73,7 +78,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None = None) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
-        if not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():
+        if not documented_only() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():
             return self._onednn(x, add)
         out = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
         if add is not None:
