@@ -102,7 +102,7 @@ class ExactStream(Stream[_Person]):
         heights_at_start: bool = False,
     ) -> None:
         self.transforms = CausalTransforms(meaning, heights_at_start=heights_at_start)
-        self.network = FrameNetwork(model)
+        self.network = FrameNetwork(model, self.transforms.people)
         self.model, self.first = model, first
         step = self.network.stride
         if window < 0 or block < 0 or block % step:
@@ -114,7 +114,7 @@ class ExactStream(Stream[_Person]):
         latency = self.network.latency + self.transforms.ahead + self.block - step
         super().__init__(
             meaning,
-            len(self.network.norm.scale[0]) - meaning.transforms.extra_channels,
+            self.network.channels - meaning.transforms.extra_channels,
             kept=self.block + self.transforms.ahead,
             latency=latency,
             stride=step,

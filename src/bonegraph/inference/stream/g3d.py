@@ -1,0 +1,77 @@
+"""Graph convolutions over windows of frames, in blocks of frames: G3D of MS-G3D."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bonegraph.inference.folding import Matrix
+from bonegraph.inference.stream.cells import Block, OverTime, Timing, flat, join, linear
+
+
+class WindowCell:
+    """A multi-scale graph convolution over windows of τ frames, ReLU, and the collapse of each window to a frame.
+
+    The joints are gathered first and then weighted where there are fewer channels to gather than to give. Else a frame
+    is weighted once, for all windows that it is in, and kept as that.
+
+    Args:
+        graph: of all scales: (τV·K, τV) to gather first, (τV, τV·K) to weight first.
+        weights: of all scales: (K·C, E) to gather first, (C, K·E) to weight first; the bias is (E,).
+        gather_first: which of both.
+        collapse: τ frames of a joint to one, (τ·E, D).
+        window: τ, odd.
+        dilation: frames between two frames of a window.
+        joints: V.
+        stride: frames between windows.
+    """
+
+    def __init__(
+        self,
+        graph: Float[Tensor, "a b"],
+        weights: Matrix,
+        gather_first: bool,
+        collapse: Matrix,
+        window: int,
+        dilation: int,
+        joints: int,
+        stride: int,
+    ) -> None:
+        self.graph, self.weights, self.gather_first = graph, weights, gather_first
+        self.window, self.dilation, self.joints = window, dilation, joints
+        self.collapse = OverTime(collapse, len(weights.bias), 1)
+        self.timing = Timing(window // 2 * dilation, stride)
+        self.latency, self.stride = self.timing.latency, stride
+
+    def memory(self, rows: int) -> Block:
+        """Of people who begin now: frames as they are gathered."""
+        scales = self.graph.numel() // (self.window * self.joints) ** 2
+        channels = len(self.weights.weight) // scales if self.gather_first else self.weights.weight.shape[1]
+        return self.graph.new_zeros(rows, self.timing.whole, self.joints, channels)
+
+    def step(self, x: Block, kept: Block, add: Block | None = None) -> tuple[Block, Block]:
+        """Take a block of frames, zero where they do not count; ``add`` is summed with what it gives."""
+        rows, frames, joints, _ = x.shape
+        given = x if self.gather_first else torch.mm(flat(x), self.weights.weight).view(rows, frames, joints, -1)
+        known = join(kept, given)
+        near = self._gathered(known, frames)
+        if self.gather_first:
+            inside = linear(near.view(-1, len(self.weights.weight)), self.weights)
+        else:
+            inside = near.add_(self.weights.bias)
+        windows = inside.relu_().view(-1, self.window, joints, len(self.weights.bias))
+        more = None if add is None else add.flatten(0, 1)[:, None]
+        out = self.collapse(windows, more).reshape(rows, frames // self.stride, joints, -1)
+        return out, known[:, frames:]
+
+    def _gathered(self, known: Block, frames: int) -> Float[Tensor, "r s a c"]:
+        """What the joints of each window find on the graph; a window is a view of the frames that are known."""
+        rows, span = known.shape[0], (self.window - 1) * self.dilation + 1
+        graphs, found = self.graph.expand(rows, -1, -1), []
+        for first in range(0, frames, self.stride):
+            window = known.narrow(1, first, span)
+            if self.dilation > 1:
+                window = window[:, :: self.dilation]
+            found.append(torch.bmm(graphs, window.reshape(rows, self.graph.shape[1], -1)))
+        return torch.stack(found, dim=1)
