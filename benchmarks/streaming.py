@@ -38,7 +38,7 @@ from bonegraph.allocator import keep_memory
 from bonegraph.bench.machine import machine
 from bonegraph.inference.fast import fast
 from bonegraph.inference.stream import ExactStream, FrameNetwork
-from bonegraph.models import stgcn, stgcnpp
+from bonegraph.models import msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning
 from bonegraph.skeleton import SKELETONS
@@ -54,6 +54,7 @@ KINDS = ("clock", "processor", "fastest")
 MODELS: dict[str, Callable[[], ActionModel]] = {
     "stgcn": lambda: stgcn.STGCN(stgcn.released(), BODY, CLASSES),
     "stgcnpp": lambda: stgcnpp.STGCNpp(stgcnpp.released(), BODY, CLASSES),
+    "msg3d": lambda: msg3d.MSG3D(msg3d.released(), BODY, CLASSES),
 }
 Row = Callable[[], int]
 """Does some work and says for how many frames of a person it was."""

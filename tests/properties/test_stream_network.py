@@ -22,8 +22,8 @@ from .strategies import skeletons
 from .test_masks import randomise
 
 STRIDES = ((1,), (2,), (1, 2), (2, 1, 2), (3, 2), (1, 4))
-EXACT = ("stgcn", "stgcnpp", "kth", "tcn", "msg3d")
-WHOLE = ("agcn", "ctrgcn", "dualhead", "stf")
+EXACT = ("stgcn", "stgcnpp", "kth", "tcn", "local", "msg3d")
+WHOLE = sorted(set(MODELS) - set(EXACT))
 
 
 def config_of(draw: st.DrawFn, name: str) -> Any:
@@ -58,6 +58,8 @@ def config_of(draw: st.DrawFn, name: str) -> Any:
         return kth.Config(
             widths=widths, residual=residual, norms=norms, order=order, edge_importance=masked, **common, **graph
         )
+    if name == "local":
+        return baselines.LocalConfig(widths=widths, max_hop=draw(st.integers(1, 2)), **common)
     return baselines.TCNConfig(widths=widths, **common)
 
 
@@ -228,7 +230,7 @@ def test_a_step_changes_none_of_its_arguments(case: tuple[ActionModel, int]) -> 
     torch.testing.assert_close(first[0], second[0], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - set(EXACT)))
+@pytest.mark.parametrize("name", WHOLE)
 def test_the_others_say_that_they_take_clips(name: str) -> None:
     config = next(iter(VARIANTS[name].values()))("quarter", 3)
     model = build(config, SKELETONS["ntu25"], 4, np.arange(25.0))

@@ -36,7 +36,8 @@ CONFIGS: dict[str, Any] = {
     "stgcnpp": stgcnpp.Config(**{**SMALL, "widths": (8, 12)}, dilations=(2,)),
     "kth": kth.Config(in_channels=3, **SMALL),
     "tcn": baselines.TCNConfig(**SMALL),
-    "msg3d": msg3d.Config(widths=(7,), strides=(4,), gcn_scales=2, g3d_scales=3, windows=(3,), dilations=(2,)),
+    "local": baselines.LocalConfig(**SMALL),
+    "msg3d": msg3d.Config(widths=(7,), strides=(4,), gcn_scales=2, g3d_scales=2, windows=(3,), dilations=(2,)),
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from bonegraph.inference.folding import Matrix
-from bonegraph.inference.stream.cells import Block, OverTime, Timing, flat, join, linear
+from bonegraph.inference.stream.cells import Block, OverTime, Timing, flat, join
 
 
 class WindowCell:
@@ -53,25 +54,35 @@ class WindowCell:
     def step(self, x: Block, kept: Block, add: Block | None = None) -> tuple[Block, Block]:
         """Take a block of frames, zero where they do not count; ``add`` is summed with what it gives."""
         rows, frames, joints, _ = x.shape
-        given = x if self.gather_first else torch.mm(flat(x), self.weights.weight).view(rows, frames, joints, -1)
+        weight, bias = self.weights
+        given = x if self.gather_first else torch.mm(flat(x), weight).view(rows, frames, joints, -1)
         known = join(kept, given)
-        near = self._gathered(known, frames)
         if self.gather_first:
-            inside = linear(near.view(-1, len(self.weights.weight)), self.weights)
+            inside = torch.addmm(bias, self._gathered_at_once(known, frames), weight)
         else:
-            inside = near.add_(self.weights.bias)
-        windows = inside.relu_().view(-1, self.window, joints, len(self.weights.bias))
+            inside = self._gathered(known, frames).add_(bias)
+        windows = inside.relu_().view(-1, self.window, joints, len(bias))
         more = None if add is None else add.flatten(0, 1)[:, None]
         out = self.collapse(windows, more).reshape(rows, frames // self.stride, joints, -1)
         return out, known[:, frames:]
 
-    def _gathered(self, known: Block, frames: int) -> Float[Tensor, "r s a c"]:
-        """What the joints of each window find on the graph; a window is a view of the frames that are known."""
-        rows, span = known.shape[0], (self.window - 1) * self.dilation + 1
-        graphs, found = self.graph.expand(rows, -1, -1), []
-        for first in range(0, frames, self.stride):
-            window = known.narrow(1, first, span)
-            if self.dilation > 1:
-                window = window[:, :: self.dilation]
-            found.append(torch.bmm(graphs, window.reshape(rows, self.graph.shape[1], -1)))
+    def _windows(self, known: Block, frames: int) -> list[Float[Tensor, "r j v c"]]:
+        """Views of the frames that are known, where nothing lies between two frames of a window."""
+        span = (self.window - 1) * self.dilation + 1
+        windows = [known.narrow(1, first, span) for first in range(0, frames, self.stride)]
+        return windows if self.dilation == 1 else [window[:, :: self.dilation] for window in windows]
+
+    def _gathered(self, known: Block, frames: int) -> Float[Tensor, "r s q e"]:
+        """Weighted frames, gathered by a product for each window, in which nothing is moved."""
+        rows = known.shape[0]
+        graphs, windows = self.graph.expand(rows, -1, -1), self._windows(known, frames)
+        found = [torch.bmm(graphs, window.reshape(rows, self.graph.shape[1], -1)) for window in windows]
         return torch.stack(found, dim=1)
+
+    def _gathered_at_once(self, known: Block, frames: int) -> Float[Tensor, "rsq kc"]:
+        """Frames of a few channels, gathered by one product for all windows."""
+        windows = torch.stack(self._windows(known, frames), dim=1)
+        nodes = rearrange(windows, "r s j v c -> (j v) (r s c)")
+        found = torch.mm(self.graph, nodes)
+        count, channels = windows.shape[1], windows.shape[4]
+        return rearrange(found, "(q k) (r s c) -> (r s q) (k c)", q=self.graph.shape[1], s=count, c=channels)

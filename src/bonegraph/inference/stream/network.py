@@ -45,7 +45,7 @@ class FrameNetwork:
     """An `ActionModel` that takes time in blocks.
 
     Args:
-        model: in evaluation mode; its weights are copied, with batch normalisations folded in.
+        model: in evaluation mode; its weights are copied, with batch normalisations folded in. Those of `local` are not.
         people: rows of a clip that lie together, for networks that normalise each person of a clip in its own way:
             row r is person r modulo ``people``.
 

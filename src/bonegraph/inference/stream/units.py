@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from bonegraph.inference import folding
 from bonegraph.inference.folding import Affine, Matrix
 from bonegraph.inference.stream.blocks import block_cell
 from bonegraph.inference.stream.cells import BranchCell, Cell, GraphCell, JointCell
+from bonegraph.inference.stream.local import LocalCell, Targets
 from bonegraph.inference.stream.lowering import Low, one_by_one
 from bonegraph.models import baselines, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 
-FRAME_BY_FRAME = (stgcn.STGCN, stgcnpp.STGCNpp, kth.KTH, baselines.TCN, msg3d.MSG3D)
+FRAME_BY_FRAME = (stgcn.STGCN, stgcnpp.STGCNpp, kth.KTH, baselines.TCN, baselines.Local, msg3d.MSG3D)
 REASONS = {
     "AGCN": "its graphs are computed from the whole clip",
     "CTRGCN": "its graphs are computed from the whole clip",
     "DualHead": "its attention looks at the whole clip",
     "STF": "its graphs are computed from the whole clip",
 }
-"""Class name -> why frames cannot come one by one; the others have no such form here."""
+"""Class name -> why frames cannot come one by one."""
 
 
 def obstacle_of(model: ActionModel) -> str:
@@ -48,6 +50,8 @@ def cells_of(model: ActionModel) -> list[Cell]:
 def _cell(unit: nn.Module, model: nn.Module, stride: int, low: Low) -> Cell:
     if isinstance(unit, stgcnpp.Unit):
         return _branches(unit, low)
+    if isinstance(unit, baselines.Unit) and isinstance(unit.convolution, baselines.LocalConvolution):
+        return _local(unit, unit.convolution, low)
     if isinstance(unit, baselines.Unit):
         return _joint(unit.convolution, None, unit.norm, unit.residual, stride, low)
     graph = model.adjacency
@@ -91,6 +95,25 @@ def _joint(
         joints,
         stride,
         low.shortcut(residual),
+    )
+
+
+def _local(unit: baselines.Unit, conv: baselines.LocalConvolution, low: Low) -> Cell:
+    """Weights stay where they are, by edges; those of a joint lie together."""
+    weight, targets, edge = conv.weight.detach(), [], 0
+    for neighbours, joints in conv.groups:
+        some = slice(edge, edge + neighbours * joints)
+        sources = torch.tensor([source for source, _ in conv.edges[some]], device=weight.device)
+        targets.append(Targets(sources, rearrange(weight[some], "(g n) k c d -> g (n k c) d", n=neighbours)))
+        edge += neighbours * joints
+    return LocalCell(
+        targets,
+        conv.places.clone(),
+        low.change(folding.affine(unit.norm)),
+        conv.kernel,
+        weight.shape[2],
+        conv.stride,
+        low.shortcut(unit.residual),
     )
 
 
