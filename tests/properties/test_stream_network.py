@@ -155,6 +155,17 @@ def test_blocks_find_what_the_clip_network_finds(
     check(model, *clip_of(model, seed, frames, shown), block, 1e-10)
 
 
+@given(cases(), st.integers(30, 45), st.integers(1, 3), st.integers(1, 3))
+def test_a_gap_after_many_frames_that_all_count(
+    case: tuple[ActionModel, int], start: int, gap: int, block: int
+) -> None:
+    """Masks are left out while nothing is hidden as far as the network looks back, and are right again after that."""
+    model, seed = case
+    x, visible = clip_of(model, seed, 60, 1.0)
+    visible[:, start : start + gap] = False
+    check(model, x, visible, block, 1e-10)
+
+
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("number", range(3))
 def test_published_networks_in_float32(name: str, number: int) -> None:
