@@ -7,6 +7,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from bonegraph.inference.fast.product import Product
 from bonegraph.inference.folding import Matrix
 from bonegraph.inference.stream.cells import Block, OverTime, Timing, flat, join
 
@@ -39,7 +40,9 @@ class WindowCell:
         joints: int,
         stride: int,
     ) -> None:
-        self.graph, self.weights, self.gather_first = graph, weights, gather_first
+        self.graph, self.bias, self.gather_first = graph, weights.bias, gather_first
+        none = weights.bias.new_zeros(weights.weight.shape[1])
+        self.into = Product(weights, relu=True) if gather_first else Product(weights._replace(bias=none))
         self.window, self.dilation, self.joints = window, dilation, joints
         self.collapse = OverTime(collapse, len(weights.bias), 1)
         self.timing = Timing(window // 2 * dilation, stride)
@@ -47,21 +50,21 @@ class WindowCell:
 
     def memory(self, rows: int) -> Block:
         """Of people who begin now: frames as they are gathered."""
-        scales = self.graph.numel() // (self.window * self.joints) ** 2
-        channels = len(self.weights.weight) // scales if self.gather_first else self.weights.weight.shape[1]
+        channels = self.into.weight.shape[1]
+        if self.gather_first:
+            channels = self.into.weight.shape[0] * self.window * self.joints // len(self.graph)
         return self.graph.new_zeros(rows, self.timing.whole, self.joints, channels)
 
     def step(self, x: Block, kept: Block, add: Block | None = None) -> tuple[Block, Block]:
         """Take a block of frames, zero where they do not count; ``add`` is summed with what it gives."""
         rows, frames, joints, _ = x.shape
-        weight, bias = self.weights
-        given = x if self.gather_first else torch.mm(flat(x), weight).view(rows, frames, joints, -1)
+        given = x if self.gather_first else self.into(flat(x)).view(rows, frames, joints, -1)
         known = join(kept, given)
         if self.gather_first:
-            inside = torch.addmm(bias, self._gathered_at_once(known, frames), weight)
+            inside = self.into(self._gathered_at_once(known, frames))
         else:
-            inside = self._gathered(known, frames).add_(bias)
-        windows = inside.relu_().view(-1, self.window, joints, len(bias))
+            inside = self._gathered(known, frames).add_(self.bias).relu_()
+        windows = inside.view(-1, self.window, joints, len(self.bias))
         more = None if add is None else add.flatten(0, 1)[:, None]
         out = self.collapse(windows, more).reshape(rows, frames // self.stride, joints, -1)
         return out, known[:, frames:]

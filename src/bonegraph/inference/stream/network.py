@@ -45,7 +45,8 @@ class FrameNetwork:
     """An `ActionModel` that takes time in blocks.
 
     Args:
-        model: in evaluation mode; its weights are copied, with batch normalisations folded in. Those of `local` are not.
+        model: in evaluation mode; its weights are copied, with batch normalisations folded in, but for those of
+            `local`, which are used as they lie.
         people: rows of a clip that lie together, for networks that normalise each person of a clip in its own way:
             row r is person r modulo ``people``.
 

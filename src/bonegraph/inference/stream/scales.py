@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from bonegraph.inference.fast.product import Product
 from bonegraph.inference.folding import Affine, Matrix
-from bonegraph.inference.stream.cells import Block, Memory, Shortcut, Timing, delay, flat, join, linear
+from bonegraph.inference.stream.cells import Block, Memory, Shortcut, Timing, delay, flat, join
 
 _TAPS = 3
 """Frames under each kernel."""
@@ -48,16 +49,14 @@ class ScalesCell:
     ) -> None:
         *self.widths, self.pooled, self.plain = widths
         self.wide = max(self.widths, default=0)
-        self.reduce = Matrix(*(_widened(part, self.widths, self.wide) for part in reduce))
+        self.reduce = Product(Matrix(*(_widened(part, self.widths, self.wide) for part in reduce)))
         square = [_square(branch.weight, self.wide) for branch in branches]
         self.branches = torch.stack(square) if square else None
-        self.scale, self.dilations, self.joints = pooled.scale, dilations, joints
-        self.shortcut, self.relu = shortcut, relu
-        self.constant = torch.cat(
-            [*(branch.bias for branch in branches), pooled.shift, pooled.shift.new_zeros(self.plain)]
-        )
+        self.scale, self.dilations, self.joints, self.relu = pooled.scale, dilations, joints, relu
+        constant = [branch.bias for branch in branches] + [pooled.shift, pooled.shift.new_zeros(self.plain)]
+        self.constant, self.shortcut = torch.cat(constant), None
         if isinstance(shortcut, Matrix):
-            self.constant = self.constant + shortcut.bias
+            self.shortcut = Product(shortcut.plus(self.constant), relu=relu)
         self.timing = Timing(max([1, *dilations]), stride)
         self.latency, self.stride = self.timing.latency, stride
 
@@ -70,22 +69,23 @@ class ScalesCell:
         """Take a block of frames; ``add`` joins the sum before the ReLU."""
         rows, frames, joints, _ = x.shape
         kept, residual = memory
-        y = linear(flat(x), self.reduce).view(rows, frames, joints, -1)
+        y = self.reduce(flat(x)).view(rows, frames, joints, -1)
         reduced = y.narrow(3, 0, y.shape[3] - self.plain).relu_()
         if counts is not None:
             reduced.mul_(counts)
         known = join(kept, y)
+        out = self._branches(known, frames)
+        if add is not None:
+            out += flat(add)
         before, residual = delay(residual, x)
         start = flat(self.timing.middles(before, frames))
-        if isinstance(self.shortcut, Matrix):
-            out = torch.addmm(self.constant, start, self.shortcut.weight)
+        if self.shortcut is not None:
+            out = self.shortcut(start, out)
         else:
-            out = start + self.constant
-        out += self._branches(known, frames)
-        out = out.view(rows, frames // self.stride, joints, -1)
-        if add is not None:
-            out += add
-        return out.relu_() if self.relu else out, (known[:, frames:], residual)
+            out += start
+            out += self.constant
+            out = out.relu_() if self.relu else out
+        return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
 
     def _branches(self, known: Block, frames: int) -> Float[Tensor, "rsv d"]:
         """All branches side by side, without what is constant in them."""

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bonegraph.inference.fast.product import Product
 from bonegraph.inference.folding import Matrix
-from bonegraph.inference.stream.cells import Block, Memory, flat, join, linear, multiply
+from bonegraph.inference.stream.cells import Block, Memory, flat, join, multiply
 from bonegraph.inference.stream.g3d import WindowCell
 from bonegraph.inference.stream.scales import ScalesCell
 
@@ -40,7 +41,7 @@ class STGCCell:
         windows: Sequence[WindowCell],
         fusion: ScalesCell,
     ) -> None:
-        self.graph, self.into = graph, into
+        self.graph, self.into = graph, Product(into, relu=True)
         self.first, self.second, self.windows, self.fusion = first, second, windows, fusion
         self.stride = first.stride
         factorised = first.latency + self.stride * second.latency
@@ -92,7 +93,7 @@ class STGCCell:
     def _spatial(self, x: Block, counts: Counts | None) -> Block:
         """MS-GCN of each frame."""
         near = multiply(self.graph, flat(x)).view(-1, len(self.into.weight))
-        y = linear(near, self.into).relu_().view(*x.shape[:3], -1)
+        y = self.into(near).view(*x.shape[:3], -1)
         return y if counts is None else y.mul_(counts)
 
 
