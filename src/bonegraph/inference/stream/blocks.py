@@ -35,7 +35,7 @@ def _graph(part: msg3d.MultiScaleGCN | msg3d.G3D) -> Tensor:
 
 
 def _weights(conv: nn.Conv2d, norm: nn.Module) -> Matrix:
-    """All scales of a joint to its channels, (K·C, D)."""
+    """A 1x1 convolution and the normalisation behind it."""
     return folding.over_time(conv).then(folding.affine(norm))
 
 
@@ -44,12 +44,14 @@ def _scales(part: msg3d.MultiScaleTCN, joints: int, low: Low, *, relu: bool = Fa
     scale, shift = (torch.split(value, list(part.parts[:-1])) for value in folding.affine(part.norm))
     behind = [Affine(*pair) for pair in zip(scale, shift, strict=True)]
     convs = [conv for conv in part.convs if isinstance(conv, nn.Conv2d)]
+    weight, bias = low.matrix(_weights(part.reduce, part.reduce_norm))
+    others = len(bias) - part.parts[-1]  # channels of all branches but the plain one
     return ScalesCell(
-        low.matrix(folding.over_time(part.reduce).then(folding.affine(part.reduce_norm))),
-        part.parts,
+        Matrix(weight[:, :others].contiguous(), bias[:others]),
         [low.matrix(folding.over_time(conv).then(change)) for conv, change in zip(convs, behind, strict=False)],
         [conv.dilation[0] for conv in convs],
         low.change(behind[-1]),
+        Matrix(weight[:, others:].contiguous(), bias[others:]),
         joints,
         part.stride,
         low.shortcut(part.residual),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -23,40 +23,38 @@ class ScalesCell:
     The dilated branches are one batched product; for it they are as wide as the widest, by channels of zeros.
 
     Args:
-        reduce: the first 1x1 convolutions of all branches, the plain one last; a ReLU follows but in that.
-        widths: channels of each branch, the dilated ones first, then the pooled and the plain one.
+        reduce: the first 1x1 convolutions of the dilated branches and of the pooled one; a ReLU follows.
         branches: the dilated convolutions.
         dilations: of them.
         pooled: the normalisation of the pooled branch.
+        plain: the 1x1 convolution that is the plain branch.
         joints: V.
         stride: over the frames.
-        shortcut: the residual connection.
+        shortcut: the residual connection, the input itself where it is no matrix.
         relu: whether a ReLU stands at the end.
     """
 
     def __init__(
         self,
         reduce: Matrix,
-        widths: Sequence[int],
         branches: Sequence[Matrix],
         dilations: Sequence[int],
         pooled: Affine,
+        plain: Matrix,
         joints: int,
         stride: int,
         shortcut: Shortcut,
         *,
         relu: bool,
     ) -> None:
-        *self.widths, self.pooled, self.plain = widths
-        self.wide = max(self.widths, default=0)
-        self.reduce = Product(Matrix(*(_widened(part, self.widths, self.wide) for part in reduce)))
-        square = [_square(branch.weight, self.wide) for branch in branches]
+        self.widths, self.wide = [len(one.bias) for one in branches], max([0, *(len(one.bias) for one in branches)])
+        self.reduce = Product(Matrix(*(_widened(part, self.widths, self.wide) for part in reduce)), relu=True)
+        square = [_square(one.weight, self.wide) for one in branches]
         self.branches = torch.stack(square) if square else None
-        self.scale, self.dilations, self.joints, self.relu = pooled.scale, dilations, joints, relu
-        constant = [branch.bias for branch in branches] + [pooled.shift, pooled.shift.new_zeros(self.plain)]
-        self.constant, self.shortcut = torch.cat(constant), None
-        if isinstance(shortcut, Matrix):
-            self.shortcut = Product(shortcut.plus(self.constant), relu=relu)
+        self.scale, self.plain, self.dilations = pooled.scale, Product(plain), dilations
+        self.constant = torch.cat([*(one.bias for one in branches), pooled.shift, torch.zeros_like(plain.bias)])
+        self.shortcut = Product(shortcut.plus(self.constant), relu=relu) if isinstance(shortcut, Matrix) else None
+        self.joints, self.relu = joints, relu
         self.timing = Timing(max([1, *dilations]), stride)
         self.latency, self.stride = self.timing.latency, stride
 
@@ -68,45 +66,38 @@ class ScalesCell:
     def step(self, x: Block, memory: Memory, counts: Tensor | None, add: Block | None = None) -> tuple[Block, Memory]:
         """Take a block of frames; ``add`` joins the sum before the ReLU."""
         rows, frames, joints, _ = x.shape
-        kept, residual = memory
         y = self.reduce(flat(x)).view(rows, frames, joints, -1)
-        reduced = y.narrow(3, 0, y.shape[3] - self.plain).relu_()
         if counts is not None:
-            reduced.mul_(counts)
-        known = join(kept, y)
-        out = self._branches(known, frames)
+            y.mul_(counts)
+        known = join(memory[0], y)
+        before, residual = delay(memory[1], x)
+        middle = flat(self.timing.middles(before, frames))
+        out = torch.cat([*self._branches(known, frames), self.plain(middle)], dim=1)
         if add is not None:
             out += flat(add)
-        before, residual = delay(residual, x)
-        start = flat(self.timing.middles(before, frames))
         if self.shortcut is not None:
-            out = self.shortcut(start, out)
+            out = self.shortcut(middle, out)
         else:
-            out += start
-            out += self.constant
+            out.add_(middle).add_(self.constant)
             out = out.relu_() if self.relu else out
         return out.view(rows, frames // self.stride, joints, -1), (known[:, frames:], residual)
 
-    def _branches(self, known: Block, frames: int) -> Float[Tensor, "rsv d"]:
-        """All branches side by side, without what is constant in them."""
-        *dilated, pooled, plain = torch.split(
-            known, [*(self.wide for _ in self.widths), self.pooled, self.plain], dim=3
-        )
+    def _branches(self, known: Block, frames: int) -> Iterator[Float[Tensor, "rsv d"]]:
+        """All branches but the plain one, without what is constant in them."""
+        *dilated, pooled = torch.split(known, [*(self.wide for _ in self.widths), len(self.scale)], dim=3)
 
         def under(branch: Block, tap: int) -> Block:
             """The frames of a branch under a tap, which lies so many frames off the middle of the kernel."""
             some = branch.narrow(1, self.timing.reach + tap, frames - self.stride + 1)
             return some if self.stride == 1 else some[:, :: self.stride]
 
-        parts = []
         if self.branches is not None:
             taps = zip(dilated, self.dilations, strict=True)
             seen = torch.cat([under(branch, tap * apart) for branch, apart in taps for tap in (-1, 0, 1)], dim=3)
             found = torch.bmm(seen.view(-1, *self.branches.shape[:2]).transpose(0, 1), self.branches)
-            parts += [one.narrow(1, 0, width) for one, width in zip(found.unbind(), self.widths, strict=True)]
+            yield from (one.narrow(1, 0, width) for one, width in zip(found.unbind(), self.widths, strict=True))
         highest = torch.maximum(torch.maximum(under(pooled, -1), under(pooled, 1)), under(pooled, 0))
-        parts += [flat(highest * self.scale), flat(under(plain, 0))]
-        return torch.cat(parts, dim=1)
+        yield flat(highest * self.scale)
 
 
 def _widened(reduce: Float[Tensor, "*c d"], widths: Sequence[int], wide: int) -> Float[Tensor, "*c e"]:
