@@ -71,7 +71,8 @@ class ScalesCell:
             y.mul_(counts)
         known = join(memory[0], y)
         before, residual = delay(memory[1], x)
-        middle = flat(self.timing.middles(before, frames))
+        # A copy: the last bit of a product depends on where in memory its rows begin, which a restored state changes.
+        middle = flat(self.timing.middles(before, frames).clone(memory_format=torch.contiguous_format))
         out = torch.cat([*self._branches(known, frames), self.plain(middle)], dim=1)
         if add is not None:
             out += flat(add)
