@@ -69,7 +69,7 @@ class FrameNetwork:
         slots = model.config.people if isinstance(model, MSG3D) else 0
         if slots and people > slots:
             raise ValueError(
-                f"a clip has {people} people, but the network normalises {slots}; set transforms.zero_padded to {slots}."
+                f"a clip has {people} people, but the network normalises {slots}; set zero_padded to {slots}."
             )
         shape = max(slots, 1), 1, self.joints, -1
         self.norm = Affine(*(value.to(weight).view(shape)[:people] for value in folding.affine(norm)))

@@ -65,30 +65,31 @@ class STGCCell:
 
     def step(self, x: Block, memory: Memory, counts: Counts | None) -> tuple[Block, Memory]:
         """Take a block of frames."""
-        frames, kept = x.shape[1], memory[8:]
-        seen = None if counts is None else torch.cat([memory[1], counts], dim=1)
-        known, count = join(memory[0], x), memory[0].shape[1]
+        frames, (waiting, counted) = x.shape[1], memory[:2]
+        first, second, fusion, others = memory[2:4], memory[4:6], memory[6:8], memory[8:]
+        seen = None if counts is None else torch.cat([counted, counts], dim=1)
+        known = join(waiting, x)
 
         def after(wait: int) -> Block:
-            return known.narrow(1, count - wait, frames)
+            return known.narrow(1, waiting.shape[1] - wait, frames)
 
         here = _counting(seen, frames, self.wait)
         y = self._spatial(after(self.wait), here)
-        y, first = self.first.step(y, memory[2:4], here)
+        y, first = self.first.step(y, first, here)
         here = _counting(seen, frames, self.wait + self.first.latency, self.stride)
         if here is not None:
             y.mul_(here)
-        gathered, others = None, []
-        for window, wait, mine in zip(self.windows, self.waits, kept, strict=True):
+        gathered, kept = None, []
+        for window, wait, mine in zip(self.windows, self.waits, others, strict=True):
             gathered, mine = window.step(after(wait), mine, gathered)
-            others.append(mine)
-        y, second = self.second.step(y, memory[4:6], here, gathered)
+            kept.append(mine)
+        y, second = self.second.step(y, second, here, gathered)
         here = _counting(seen, frames, self.sum_latency, self.stride)
         if here is not None:
             y.mul_(here)
-        y, fusion = self.fusion.step(y, memory[6:8], here)
-        last = torch.ones_like(memory[1]) if seen is None else seen[:, frames:]
-        return y, (known[:, frames:], last, *first, *second, *fusion, *others)
+        y, fusion = self.fusion.step(y, fusion, here)
+        last = torch.ones_like(counted) if seen is None else seen[:, frames:]
+        return y, (known[:, frames:], last, *first, *second, *fusion, *kept)
 
     def _spatial(self, x: Block, counts: Counts | None) -> Block:
         """MS-GCN of each frame."""
