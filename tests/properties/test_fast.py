@@ -364,7 +364,9 @@ class TestProducts:
                             wanted = plain if more is None else plain + more
                             found = one(x, more)
                             torch.testing.assert_close(found, wanted.relu() if relu else wanted, rtol=1e-4, atol=1e-4)
-                            assert more is None or (before is not None and torch.equal(more, before))  # added, not written to
+                            assert more is None or (
+                                before is not None and torch.equal(more, before)
+                            )  # added, not written to
 
     def test_product(self) -> None:
         self.check()
