@@ -281,35 +281,51 @@ class TestOneDNN:
     def test_nine_taps(self, stride: int, add: bool) -> None:
         """In float64's neighbourhood as much as the direct sum, for whole tiles and others."""
         draw = torch.Generator().manual_seed(0)
-        weight, bias = torch.randn(130, 128, 9, 1, generator=draw) / 30, torch.randn(130, generator=draw)
+        weight, bias = torch.randn(66, 64, 9, 1, generator=draw) / 30, torch.randn(66, generator=draw)
         one = winograd.NineTaps(weight, bias, stride=stride, relu=True)
         for rows, frames, joints in ((1, 64, 4), (2, 47, 2), (3, 25, 4), (2, 25, 1)):
-            x = torch.randn(rows, 128, frames, joints, generator=draw)
+            x = torch.randn(rows, 64, frames, joints, generator=draw)
             plain = nn.functional.conv2d(x.double(), weight.double(), bias.double(), (stride, 1), (4, 0))
             more = torch.randn(plain.shape, generator=draw) if add else None
             plain = (plain if more is None else plain + more).relu()
             before = torch.zeros(0) if more is None else more.clone()
             torch.testing.assert_close(one(x, more).double(), plain, rtol=0, atol=1e-5 * float(plain.max()))
-            assert one._eight is not None
+            assert one._tiles is not None
             assert more is None or torch.equal(before, more)  # it is added, not written to
 
     @pytest.mark.parametrize("more", [1.0, AttributeError(), RuntimeError(), TypeError()])
-    def test_nine_taps_on_a_torch_without_sums(self, monkeypatch: pytest.MonkeyPatch, more: float | Exception) -> None:
-        def other(self: winograd.EightTaps, out: Tensor, padded: Tensor) -> Tensor:
+    def test_nine_taps_on_a_torch_without_groups(
+        self, monkeypatch: pytest.MonkeyPatch, more: float | Exception
+    ) -> None:
+        right = winograd.Tiles.__call__
+
+        def other(self: winograd.Tiles, x: Tensor, add: Tensor | None) -> Tensor:
             if isinstance(more, Exception):
                 raise more
-            return out + more
+            return right(self, x, add) + more
 
-        monkeypatch.setattr(winograd.EightTaps, "add_to", other)
-        winograd.has_sums.cache_clear()
+        monkeypatch.setattr(winograd.Tiles, "__call__", other)
+        winograd.has_groups.cache_clear()
         try:
-            assert not winograd.has_sums()
+            assert not winograd.has_groups()
             weight, x = torch.randn(128, 128, 9, 1) / 30, torch.randn(1, 128, 20, 3)
             one = winograd.NineTaps(weight, None, stride=1, relu=False)
             plain = nn.functional.conv2d(x, weight, padding=(4, 0))
             torch.testing.assert_close(one(x), plain, rtol=1e-4, atol=1e-4)
         finally:
-            winograd.has_sums.cache_clear()
+            winograd.has_groups.cache_clear()
+
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_transforms(self, stride: int) -> None:
+        """Aᵀ [(G w) ⊙ (Bᵀ x)] is the sum over nine taps, in float64, and no product is wasted."""
+        outputs, taps, inputs = winograd.transforms(stride)
+        draw = torch.Generator().manual_seed(0)
+        weight, x = (torch.randn(size, generator=draw).double() for size in (winograd.TAPS, inputs.shape[1]))
+        parts = len(taps) // outputs.shape[1]
+        products = ((taps @ weight) * (inputs @ x)).view(-1, parts).sum(dim=1)
+        plain = x.unfold(0, winograd.TAPS, stride) @ weight
+        torch.testing.assert_close(outputs @ products, plain, rtol=1e-12, atol=1e-12)
+        assert len(taps) / len(outputs) == {1: 3, 2: 4}[stride]
 
     def results(self) -> tuple[Tensor, Tensor]:
         model: ActionModel = make(small(CONFIGS["msg3d-best"]))

@@ -1,16 +1,20 @@
-"""Nine taps over time with half the multiplications: Winograd's F(4, 4) along the frames.
+"""Nine taps over time with a third of the multiplications: Winograd's minimal filtering along the frames.
 
-Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016, in one dimension. Four outputs of four
-taps are Aᵀ [(G w) ⊙ (Bᵀ x)] on seven inputs x: 7 multiplications instead of 16. Nine taps are two parts of four and one
-tap that is convolved as it is: 18 multiplications for four outputs instead of 36. At stride 1 the parts are the first
-four taps and the next four, on inputs four frames later; at stride 2 the even taps and the odd ones, on every other
-frame. Sums are in another order, so that answers differ by rounding, some 2e-6 of the largest one in fp32.
+Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016, in one dimension: F(m, r), which is m
+outputs of r taps, is Aᵀ [(G w) ⊙ (Bᵀ x)] on m + r - 1 inputs x, with as many multiplications as inputs.
+
+At stride 1, nine taps and a tenth that is zero are five pairs: F(4, 5) over the pairs, F(2, 2) inside them. That is 24
+multiplications for eight outputs instead of 72, with the small errors of F(4, 5). At stride 2 the even taps and the odd
+ones are F(4, 5) on every other frame each: 16 multiplications for four outputs instead of 36. Sums are in another
+order, so that answers differ by rounding, some 2e-6 of the largest one in fp32.
+
+All products of a clip are one convolution with a group of channels for each multiplication.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
@@ -22,29 +26,71 @@ from bonegraph.inference.fast.convolution import Convolution, folded
 from bonegraph.inference.folding import Affine
 
 TAPS = 9
-FEWEST = 128
+FEWEST = 64
 """Channels, in and out, below which it takes longer than nine taps do."""
 SHORTEST = 12
 """Frames, of what comes out, below which it does."""
-TILE = 4
-"""Outputs of a tile, and taps of a part."""
-POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)
-"""Where the polynomials are evaluated; the seventh point is infinity."""
 
 
-def transforms() -> tuple[Float[Tensor, "4 7"], Float[Tensor, "7 4"], Float[Tensor, "7 7"]]:
-    """Aᵀ, G and Bᵀ in float64."""
-    points = torch.tensor(POINTS, dtype=torch.float64, device="cpu")
-    infinity = torch.tensor([[0, 0, 0, 1]], dtype=torch.float64, device="cpu")
-    powers = torch.cat([points[:, None] ** torch.arange(TILE, device="cpu"), infinity])
-    wanted = torch.zeros(TILE, TILE, len(powers), dtype=torch.float64, device="cpu")  # y_i = Σ_l w_l x_{i + l}
-    for output in range(TILE):
-        for tap in range(TILE):
+class Transforms(NamedTuple):
+    """Matrices of F(m, r) in float64, for p multiplications.
+
+    Attributes:
+        outputs: Aᵀ.
+        taps: G.
+        inputs: Bᵀ.
+    """
+
+    outputs: Float[Tensor, "m p"]
+    taps: Float[Tensor, "p r"]
+    inputs: Float[Tensor, "p n"]
+
+
+def minimal(outputs: int, taps: int, points: tuple[float, ...]) -> Transforms:
+    """F(outputs, taps).
+
+    Args:
+        outputs: m.
+        taps: r.
+        points: where the polynomials are evaluated, m + r - 2 of them; the last point is infinity.
+    """
+    assert len(points) == outputs + taps - 2
+    places = torch.tensor(points, dtype=torch.float64, device="cpu")[:, None]
+
+    def powers(number: int) -> Tensor:
+        exponents = torch.arange(number, dtype=torch.float64, device="cpu")
+        return torch.cat([places**exponents, (exponents == number - 1).double()[None]])
+
+    after, before = powers(outputs), powers(taps)
+    wanted = torch.zeros(outputs, taps, len(after), dtype=torch.float64, device="cpu")  # y_i = Σ_l w_l x_{i + l}
+    for output in range(outputs):
+        for tap in range(taps):
             wanted[output, tap, output + tap] = 1
-    products = torch.einsum("pi,pl->ilp", powers, powers).flatten(0, 1)
+    products = torch.einsum("pi,pl->ilp", after, before).flatten(0, 1)
     inputs = torch.linalg.lstsq(products, wanted.flatten(0, 1), driver="gelsd").solution
     size = inputs.abs().amax(dim=1, keepdim=True)  # rows of like size keep sums precise
-    return powers.T.contiguous(), powers * size, inputs / size
+    return Transforms(after.T.contiguous(), before * size, inputs / size)
+
+
+def transforms(stride: int) -> Transforms:
+    """Those of nine taps; multiplications of the same group of channels, two at stride 2, lie side by side."""
+    long = minimal(4, 5, (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5))
+    size = len(long.taps)
+    if stride == 2:
+        taps, inputs = long.taps.new_zeros(size, 2, 10), long.taps.new_zeros(size, 2, 2 * size)
+        for part in (0, 1):
+            taps[:, part, part::2], inputs[:, part, part::2] = long.taps, long.inputs
+        found = Transforms(long.outputs, taps.flatten(0, 1), inputs.flatten(0, 1))
+    else:
+        short = minimal(2, 2, (0.0, 1.0))
+        inputs = long.inputs.new_zeros(size, 3, 2 * size + 1)
+        for place in range(size):  # x_{2 i + j}
+            inputs[:, :, 2 * place : 2 * place + 3] += long.inputs[:, None, place, None] * short.inputs
+        found = Transforms(
+            torch.kron(long.outputs, short.outputs), torch.kron(long.taps, short.taps), inputs.flatten(0, 1)
+        )
+    # What only the tenth tap reads is multiplied by zero.
+    return found._replace(taps=found.taps[:, :TAPS], inputs=found.inputs[:, : 2 * size - (stride == 2)])
 
 
 class NineTaps(Convolution):
@@ -57,22 +103,20 @@ class NineTaps(Convolution):
         self, weight: Float[Tensor, "d c 9 1"], bias: Float[Tensor, " d"] | None, *, stride: int, relu: bool
     ) -> None:
         super().__init__(weight, bias, stride=stride, relu=relu)
-        self.last = Convolution(weight[:, :, -1:], bias, stride=stride)
-        self._eight: EightTaps | None = None
+        self._tiles: Tiles | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """As that of `Convolution`."""
-        return {**super().__getstate__(), "_eight": None}
+        return {**super().__getstate__(), "_tiles": None}
 
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
         short = (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST
         # Of one joint, memory may be in either order.
-        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not has_sums():
+        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not has_groups():
             return super()._onednn(x, add)
-        if self._eight is None:
-            self._eight = EightTaps(self.weight, self.stride[0])
-        padded = self._eight.padded(x)
-        out = self._eight.add_to(self.last(padded[:, :, TAPS - 1 :][:, :, : x.shape[2]], add), padded)
+        if self._tiles is None:
+            self._tiles = Tiles(self.weight, self.bias, self.stride[0])
+        out = self._tiles(x, add)
         return out.relu_() if self.relu else out
 
 
@@ -86,81 +130,98 @@ def temporal(conv: nn.Module, norm: nn.Module | Affine | None = None, *, relu: b
 
 
 @cache
-def has_sums() -> bool:
-    """Whether a convolution of oneDNN can be added to what is there, and gives what it should.
-
-    Like the call of `bonegraph.inference.fast.convolution`, it is not part of torch's documented interface.
-    """
+def has_groups() -> bool:
+    """Whether a convolution of oneDNN can have groups, and gives what it should."""
     draw = torch.Generator().manual_seed(0)
-    x, weight, add = (torch.randn(shape, generator=draw) for shape in ((2, 8, 14, 5), (6, 8, 9, 1), (2, 6, 14, 5)))
-    eight = EightTaps(weight, 1)
+    x, weight, bias = (torch.randn(shape, generator=draw) for shape in ((2, 8, 14, 5), (6, 8, 9, 1), (6,)))
     try:
-        found = eight.add_to(add.contiguous(memory_format=torch.channels_last).clone(), eight.padded(x))
+        found = Tiles(weight, bias, 1)(x, None)
     except (RuntimeError, AttributeError, TypeError):
         return False  # a torch without it, or with another form of it
-    weight[:, :, -1] = 0
-    return torch.allclose(found, add + functional.conv2d(x, weight, padding=(4, 0)), rtol=1e-4, atol=1e-4)
+    return torch.allclose(found, functional.conv2d(x, weight, bias, padding=(4, 0)), rtol=1e-4, atol=1e-4)
 
 
-class EightTaps:
-    """All but the last tap of a 9x1 convolution that keeps the length, or halves it.
+class Tiles:
+    """A 9x1 convolution that keeps the length, or halves it, by tiles of a few outputs.
 
     Args:
         weight: of the convolution, (D, C, 9, 1).
+        bias: of the convolution.
         stride: 1 or 2.
     """
 
-    def __init__(self, weight: Float[Tensor, "d c 9 1"], stride: int) -> None:
-        outputs, taps, inputs = transforms()
+    def __init__(self, weight: Float[Tensor, "d c 9 1"], bias: Float[Tensor, " d"] | None, stride: int) -> None:
+        outputs, taps, inputs = transforms(stride)
         self.outputs, self.inputs, self.stride = outputs.float(), inputs.float(), stride
-        order = "d c (j l) 1 -> d c j l" if stride == 1 else "d c (l j) 1 -> d c j l"
-        parts = rearrange(weight[:, :, :-1].double(), order, j=2)
-        weights = torch.einsum("pl,dcjl->pdcj", taps, parts).float()[..., None]
-        self._weights = list(weights)
-        self._packed: list[Tensor] = []
+        self.size, self.groups = outputs.shape
+        self.width = len(weight)
+        weights = torch.einsum("pl,dcl->pdc", taps, weight[..., 0].double())
+        parts = len(taps) // self.groups
+        self._weights = rearrange(weights.float(), "(g j) d c -> (g d) (j c) 1 1", j=parts)
+        self._bias: Tensor | None = None
+        if bias is not None:  # what is added where the polynomial of outputs is 1 everywhere
+            ones = (outputs == 1).all(dim=0).float()
+            self._bias = torch.outer(ones, bias.float()).flatten()
+        self._packed: Tensor | None = None
 
-    def padded(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r c s v"]:
-        """Four frames of zeros before it, and behind it what whole tiles need."""
-        frames, whole = x.shape[2], self.stride * TILE
-        behind = 4 + -frames % whole
-        return functional.pad(x.contiguous(memory_format=torch.channels_last), (0, 0, 4, behind))
-
-    def add_to(self, out: Float[Tensor, "r d t v"], padded: Float[Tensor, "r c s v"]) -> Float[Tensor, "r d t v"]:
-        """The sum with ``out``, which may be written to; it is channels-last."""
-        rows, width, frames, joints = out.shape
-        tiles = -(-frames // TILE)
-        given = self._transformed(padded, tiles)
-        found = torch.zeros(len(given), rows * tiles, joints, width)
-        how = (0, 0), (2, 1), (1, 1), 1
-        if not self._packed:
+    def __call__(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None) -> Float[Tensor, "r d s v"]:
+        """The convolution of x, [+ what is added], in channels-last memory."""
+        rows, _, length, joints = x.shape
+        frames = (length - 1) // self.stride + 1
+        tiles = -(-frames // self.size)
+        given = self._transformed(self._padded(x, tiles), tiles)
+        how = (0, 0), (1, 1), (1, 1), self.groups
+        if self._packed is None:
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            weights = [one.contiguous(memory_format=torch.channels_last).to_mkldnn() for one in self._weights]
-            self._packed, self._weights = [reorder(one, *how, given.shape[1:]) for one in weights], []
-        for one, part, weight in zip(found, given, self._packed, strict=True):
-            torch.ops.mkldnn._convolution_pointwise_.binary(
-                one[None].permute(0, 3, 1, 2), part, weight, None, *how, "add", 1.0, None, [], ""
-            )
-        parts = found.view(len(given), rows * tiles, -1).transpose(0, 1)
-        combine = self.outputs.expand(rows * tiles, -1, -1)
-        if frames == tiles * TILE:
-            out.permute(0, 2, 3, 1).reshape(rows * tiles, TILE, -1).baddbmm_(combine, parts)
-            return out
-        more = torch.bmm(combine, parts).view(rows, tiles * TILE, joints, width)[:, :frames]
-        return out.add_(more.permute(0, 3, 1, 2))
+            weights = self._weights.contiguous(memory_format=torch.channels_last)
+            self._packed, self._weights = reorder(weights.to_mkldnn(), *how, given.shape), weights[:0]
+        found = torch.ops.mkldnn._convolution_pointwise(given, self._packed, self._bias, *how, "none", [], "")
+        products = found.permute(0, 2, 3, 1).view(-1, self.groups, self.width)
+        tiled = torch.bmm(self.outputs.expand(len(products), -1, -1), products)
+        tiled = rearrange(tiled, "(r n v) i d -> r n i v d", r=rows, n=tiles)
+        return _frame_by_frame(tiled, frames, add)
 
-    def _transformed(self, padded: Tensor, tiles: int) -> Float[Tensor, "p 1 c rnj v"]:
-        """Bᵀ x at each point for both parts of each tile of each row, all in one image."""
-        memory = padded.permute(0, 2, 3, 1)
-        rows, length, joints, width = memory.shape
+    def _padded(self, x: Float[Tensor, "r c t v"], tiles: int) -> Float[Tensor, "r s v c"]:
+        """Four frames of zeros before it, and behind it what whole tiles need."""
+        rows, width, length, joints = x.shape
+        before, step = TAPS // 2, self.size * self.stride
+        padded = x.new_empty(rows, (tiles - 1) * step + self.inputs.shape[1], joints, width)
+        padded[:, :before] = 0
+        padded[:, before + length :] = 0
+        padded[:, before : before + length] = x.permute(0, 2, 3, 1)
+        return padded
+
+    def _transformed(self, padded: Float[Tensor, "r s v c"], tiles: int) -> Float[Tensor, "1 pc rnv 1"]:
+        """Bᵀ x for each tile of each joint, all in one image."""
+        rows, length, joints, width = padded.shape
+        rank, reach = self.inputs.shape
         frame = joints * width
-        apart = TILE if self.stride == 1 else 1
-        seen = memory.as_strided(
-            (rows, 2, tiles, len(self.inputs), frame),
-            (length * frame, apart * frame, TILE * self.stride * frame, self.stride * frame, 1),
+        seen = padded.as_strided(
+            (rows, tiles, joints, reach, width),
+            (length * frame, self.size * self.stride * frame, width, frame, 1),
         )
-        given = torch.empty(len(self.inputs), rows, tiles, 2, frame)
-        inputs = self.inputs.expand(tiles, -1, -1)
+        given, inputs = padded.new_empty(rows, tiles, joints, rank, width), self.inputs.expand(joints, -1, -1)
         for row in range(rows):
-            for part in range(2):
-                torch.bmm(inputs, seen[row, part], out=given[:, row, :, part].transpose(0, 1))
-        return given.view(len(given), 1, rows * tiles * 2, joints, width).permute(0, 1, 4, 2, 3)
+            for nodes, into in zip(seen[row].unbind(), given[row].unbind(), strict=True):
+                torch.bmm(inputs, nodes, out=into)
+        return given.view(1, rows * tiles * joints, 1, rank * width).permute(0, 3, 1, 2)
+
+
+def _frame_by_frame(
+    tiled: Float[Tensor, "r n i v d"], frames: int, add: Float[Tensor, "r d t v"] | None
+) -> Float[Tensor, "r d t v"]:
+    """The frames of all tiles, the last of which may have too many, [+ what is added], in channels-last memory."""
+    rows, tiles, size, joints, width = tiled.shape
+    out = tiled.new_empty(rows, frames, joints, width)
+    more = None if add is None else add.permute(0, 2, 3, 1)
+    whole = frames // size
+    for start, stop, length in ((0, whole, size), (whole, tiles, frames - whole * size)):
+        if start == stop:
+            continue
+        found, part = tiled[:, start:stop, :length], slice(start * size, start * size + (stop - start) * length)
+        into = out[:, part].view(found.shape)
+        if more is None:
+            into.copy_(found)
+        else:
+            torch.add(found, more[:, part].reshape(found.shape), out=into)
+    return out.permute(0, 3, 1, 2)
