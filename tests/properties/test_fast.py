@@ -144,6 +144,18 @@ def test_nobody(name: str) -> None:
         same(quick(zeros), model(zeros), 1e-11)
 
 
+def test_a_head_that_takes_none_of_the_frames_somebody_is_in() -> None:
+    """The coarse head of DualHead-Net takes every other frame; whoever is not in these does not count for it."""
+    config = small(CONFIGS["dualhead-best"])
+    model = make(config).double()
+    x, visible = clips(config, 2, 6, 2, hidden=0.0)
+    visible[0, ::2, :, 1] = False
+    visible[1, ::2] = False
+    x = torch.where(visible[:, None], x, JUNK)
+    with torch.no_grad():
+        same(FastModel(model)(x, visible), model(x, visible), 1e-11)
+
+
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_in_bf16_the_answer_is_the_same(name: str) -> None:
     config = small(CONFIGS[name])

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.inference.folding import Affine, Matrix, affine, exact
+from bonegraph.inference.folding import Affine, affine, exact
 
 _documented: ContextVar[bool] = ContextVar("documented", default=False)
 
@@ -149,9 +149,3 @@ def folded(conv: nn.Module, norm: nn.Module | Affine | None = None, *, relu: boo
     stride, dilation = max(int(conv.stride[0]), int(getattr(conv, "every", 1))), int(conv.dilation[0])
     like = conv.weight.dtype
     return Convolution(weight.to(like), bias.to(like), stride=stride, dilation=dilation, relu=relu)
-
-
-def pointwise(matrix: Matrix, dtype: torch.dtype, *, relu: bool = False) -> Convolution:
-    """A 1x1 convolution from a matrix (C, D); a bias by joint is left to the caller."""
-    bias = matrix.bias.to(dtype) if matrix.bias.dim() == 1 else None
-    return Convolution(matrix.weight.T[:, :, None, None].to(dtype), bias, relu=relu)

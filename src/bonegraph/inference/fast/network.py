@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bonegraph.inference.fast import blocks, branches, own_graphs, units
 from bonegraph.inference.fast.convolution import Convolution, documented_operations, folded
+from bonegraph.inference.fast.joints import unreached_last
 from bonegraph.models import agcn, baselines, ctrgcn, dualhead, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel, InputNorm, People, check_input, normalise_people
 
@@ -80,6 +81,7 @@ class FastModel(nn.Module):
         if self.people:  # rows come one by one, normalised
             network.config = replace(config, people=0)
         network.input_norm = _AsIs()
+        self.order = _in_another_order(network)
         _exchange(network, next(network.buffers(recurse=False), torch.empty(0)))
         self.network = _in_bf16(network) if precision == "bf16" else network
         self.dtype = torch.bfloat16 if precision == "bf16" else self.input_norm.weight.dtype
@@ -96,10 +98,17 @@ class FastModel(nn.Module):
             ValueError: as the model.
         """
         check_input(x, self.config.in_channels, self.skeleton)
-        people = normalise_people(self.input_norm, x, visible, self.people)
+        people = self._in_order(normalise_people(self.input_norm, x, visible, self.people))
         with documented_operations(not (self._tame and is_tame(people.rows))):
             found = self._of_people(people) if visible is not None else self._with_nobody(x, people)
         return self._of_clips(found, people)
+
+    def _in_order(self, people: People) -> People:
+        """The people with their joints as the network has them."""
+        if self.order is None:
+            return people
+        visible = None if people.visible is None else people.visible[..., self.order]
+        return people._replace(rows=people.rows[..., self.order], visible=visible)
 
     def _with_nobody(self, x: Tensor, people: People) -> Float[Tensor, "r heads classes"]:
         """Logits of each row where absent people are zeros: those of all zeros are looked up."""
@@ -146,11 +155,18 @@ class FastModel(nn.Module):
         heads = [module for module in self.network.children() if isinstance(module, nn.Linear)]
         return torch.stack([head.bias for head in heads])
 
+    def _heads_that_see(self, people: People) -> Float[Tensor, "r heads"]:
+        """1 where a person counts for a head: the coarse one of DualHead-Net may take none of the frames it is in."""
+        frames, seen = people.frames, people.rows.new_ones(len(people.rows), len(self._of_nobody()))
+        if frames is not None and isinstance(self.network, dualhead.DualHead):
+            seen[:, 1] = frames[:, :: self.network.config.subsample].any(dim=1)
+        return seen
+
     def _of_clips(self, found: Float[Tensor, "r heads classes"], people: People) -> Float[Tensor, "n classes"]:
         """Linear heads of a mean of features are the mean of the heads."""
-        count = people.num_clips
-        total = found.new_zeros(count, *found.shape[1:]).index_add(0, people.owner, found)
-        number = torch.bincount(people.owner, minlength=count)[:, None, None]
+        count, seen = people.num_clips, self._heads_that_see(people)[..., None]
+        total = found.new_zeros(count, *found.shape[1:]).index_add(0, people.owner, found * seen)
+        number = found.new_zeros(count, *seen.shape[1:]).index_add(0, people.owner, seen)
         logits = torch.where(number > 0, total / number.clamp(min=1), self._of_nobody())
         if isinstance(self.network, dualhead.DualHead):
             return self.network.fused(*logits.unbind(dim=1))
@@ -179,6 +195,19 @@ def fast(model: ActionModel, precision: Precision = "fp32") -> FastModel | Actio
 def is_tame(values: Tensor) -> bool:
     """Whether nothing is NaN, infinite, or so large that it may become so."""
     return values.numel() == 0 or bool(values.abs().amax() <= LARGEST)
+
+
+def _in_another_order(network: ActionModel) -> Tensor | None:
+    """Give a network its joints in the order that its graph convolutions want, where they want one."""
+    if not isinstance(network, stgcn.STGCN | kth.KTH):
+        return None
+    order = unreached_last(network.adjacency)
+    network.adjacency = network.adjacency[:, order][:, :, order]
+    for unit in network.units:
+        importance = unit.edge_importance
+        if isinstance(importance, nn.Parameter):
+            importance.data = importance[:, order][:, :, order]
+    return order
 
 
 def _exchange(module: nn.Module, graph: Tensor) -> None:

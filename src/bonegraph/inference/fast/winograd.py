@@ -166,7 +166,7 @@ class Tiles:
 
     def __call__(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None) -> Float[Tensor, "r d s v"]:
         """The convolution of x, [+ what is added], in channels-last memory."""
-        rows, _, length, joints = x.shape
+        rows, _, length, _ = x.shape
         frames = (length - 1) // self.stride + 1
         tiles = -(-frames // self.size)
         given = self._transformed(self._padded(x, tiles), tiles)
