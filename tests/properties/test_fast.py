@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, product, winograd
+from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, product, windows, winograd
 from bonegraph.inference.fast.convolution import Convolution, documented_operations, has_onednn
+from bonegraph.inference.fast.joints import Spatial
 from bonegraph.inference.fast.product import Product, has_products
 from bonegraph.inference.folding import Matrix
 from bonegraph.models import agcn, msg3d, stgcn
 from bonegraph.models.base import ActionModel
-from bonegraph.skeleton import Skeleton
+from bonegraph.skeleton import SKELETONS, Skeleton
 
 from .strategies import skeletons
 from .test_models import CONFIGS, JUNK, ONE_EACH, clips, make, small, told_apart
@@ -88,6 +89,53 @@ def test_through_tiles(name: str, frames: int, monkeypatch: pytest.MonkeyPatch) 
     for x, visible in kinds_of_clips(config, 3, frames, 2):
         with torch.no_grad():
             same(quick(x.float(), visible), model(x.float(), visible), 1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 6, 15, 32])
+@pytest.mark.parametrize("window", [3, 5, 7])
+def test_windows_in_tiles(window: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four windows at once give what each gives, in float64's neighbourhood, for clips that they fill or do not."""
+    monkeypatch.setattr(windows, "SHORTEST", 1)
+    monkeypatch.setattr(windows, "WIDEST_WHOLE", 3)
+    draw = torch.Generator().manual_seed(0)
+    graph = torch.rand(3, window * 4, window * 4, generator=draw) / window
+    part = msg3d.G3D(6, 6, 8, graph, window, 2, 1).eval()
+    x = torch.randn(2, 6, frames, 4, generator=draw)
+    one = windows.Windows(part)
+    found = one(x)
+    assert one._tiles is not None
+    with documented_operations():
+        same(one(x), found, 1e-5)
+    exact = windows.Windows(part.double())
+    same(found.double(), exact(x.double()), 1e-5)
+    assert exact._tiles is None
+
+
+@pytest.mark.parametrize("name", ["msg3d-released", "dualhead-released", "stf-best"])
+def test_networks_through_tiles_of_windows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "SHORTEST", 1)
+    config = small(CONFIGS[name])
+    model = make(config)
+    quick = FastModel(model)
+    for x, visible in kinds_of_clips(config, 3, 21, 2):
+        with torch.no_grad():
+            same(quick(x.float(), visible), model(x.float(), visible), 1e-4)
+    tiled = [part._tiles is not None for part in quick.modules() if isinstance(part, windows.Windows)]
+    assert any(tiled) == (name != "stf-best")  # which has graphs of each row's own
+
+
+@pytest.mark.parametrize(("variant", "last"), [(stgcn.released, 17), (stgcn.best, 5)])
+def test_joints_that_a_subset_does_not_reach(variant: Any, last: int) -> None:
+    """They come last, and have no products with its weights."""
+    skeleton = SKELETONS["ntu25"]
+    model = stgcn.STGCN(variant("quarter"), skeleton, num_classes=5).eval().double()
+    quick = FastModel(model)
+    spatial = [part for part in quick.modules() if isinstance(part, Spatial)]
+    sizes = [[tuple(graph.shape) for name, graph in part.named_buffers() if name.endswith("graph")] for part in spatial]
+    assert sizes == [[(3 * (25 - last), 25), (2 * last, 25)]] * 10
+    x = torch.randn(2, 3, 9, 25, 1, generator=torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        same(quick(x), model(x), 1e-11)
 
 
 @pytest.mark.parametrize("name", ONE_EACH)

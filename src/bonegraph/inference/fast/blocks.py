@@ -1,4 +1,4 @@
-"""Blocks of MS-G3D: weights before graphs, windows as views of the frames, sums inside convolutions."""
+"""Blocks of MS-G3D: joints gathered before they are weighted, sums inside convolutions."""
 
 from __future__ import annotations
 
@@ -6,89 +6,17 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bonegraph.features import Shift, every, hide
 from bonegraph.inference.fast.branches import MultiScaleTCN
 from bonegraph.inference.fast.convolution import Convolution, folded
 from bonegraph.inference.fast.joints import gather
+from bonegraph.inference.fast.windows import Windows
 from bonegraph.inference.folding import affine, aggregation, exact
 from bonegraph.models import msg3d
 
 FRAMES_OF_SCALES = 128
 """Frames of people whose joints are gathered in all scales at once."""
-
-
-class Windows(nn.Module):
-    """ReLU(BN(Σ_k W_k Σ_j x[s t + j] (A_k + A_res,k)[j, i])): Eq. 8 of MS-G3D up to the collapse.
-
-    Where the weights come first, the frames of a window lie side by side in memory, so that a window is a view.
-
-    Args:
-        part: with its convolution, graphs and normalisation.
-    """
-
-    graph: Tensor
-    bias: Tensor
-
-    def __init__(self, part: msg3d.G3D) -> None:
-        super().__init__()
-        self.window, self.stride, self.dilation = part.window, part.stride, part.dilation
-        self.reach = part.dilation * (part.window - 1) // 2
-        self.few = part.conv.in_channels < part.conv.out_channels  # less to gather than to give
-        convolution, dtype = folded(part.conv, part.norm, relu=True), part.conv.weight.dtype
-        graph = exact(part.graph) + exact(part.residual_graph)
-        self.subsets, bias = len(graph), convolution.bias
-        if self.few:
-            graph = rearrange(graph, "k s q -> s (q k)")
-        else:
-            convolution = Convolution(msg3d.weight_by_scale(convolution.weight, self.subsets), None)
-            graph = rearrange(graph, "k (j v) q -> q (j v k)", j=part.window)
-        self.convolution = convolution
-        self.register_buffer("graph", graph.to(dtype).contiguous())
-        self.register_buffer("bias", bias)
-
-    def forward(
-        self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v w"] | None = None
-    ) -> Float[Tensor, "rs d i v"]:
-        """Windows of all rows, in channels-last memory; ``extra`` is added to the graphs in every pair of frames."""
-        x = functional.pad(x, (0, 0, self.reach, self.reach))
-        return self._gather_first(x, extra) if self.few else self._weight_first(x, extra)
-
-    def _views(self, x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r n j s d"]:
-        """The frames of each window, without a copy."""
-        row, frame, *rest = x.stride()
-        count = (x.shape[1] - 2 * self.reach - 1) // self.stride + 1
-        size = len(x), count, self.window, *x.shape[2:]
-        return x.as_strided(size, (row, self.stride * frame, self.dilation * frame, *rest))
-
-    def _gather_first(self, x: Tensor, extra: Tensor | None) -> Tensor:
-        """One product for all scales and frames, then the weights."""
-        joints = x.shape[3]
-        windows = self._views(x.permute(0, 2, 3, 1))
-        nodes = rearrange(windows, "r n j v c -> r (c n) (j v)")
-        graph = self.graph
-        if extra is not None:
-            graph = graph + rearrange(extra, "r k v w -> r v (w k)").repeat(1, self.window, self.window)
-        found = rearrange(nodes @ graph, "r (c n) (i v k) -> (r n) i v (k c)", c=x.shape[1], v=joints, k=self.subsets)
-        out: Tensor = self.convolution(found.permute(0, 3, 1, 2))
-        return out
-
-    def _weight_first(self, x: Tensor, extra: Tensor | None) -> Tensor:
-        """The weights once a frame, then a product for each window."""
-        rows, joints = len(x), x.shape[3]
-        given = rearrange(self.convolution(x).permute(0, 2, 3, 1), "r t v (k d) -> r t (v k) d", k=self.subsets)
-        windows = self._views(given)
-        frames = windows.shape[1]
-        graphs = self.graph.expand(rows, -1, -1)
-        if extra is not None:
-            graphs = graphs + rearrange(extra, "r k v w -> r w (v k)").repeat(1, self.window, self.window)
-        out = given.new_empty(rows, frames, self.window * joints, given.shape[3])
-        for row in range(rows):
-            torch.bmm(graphs[row].expand(frames, -1, -1), windows[row].flatten(1, 2), out=out[row])
-        out = out.add_(self.bias).relu_()
-        found: Tensor = rearrange(out, "r n (i v) d -> (r n) i v d", i=self.window)
-        return found.permute(0, 3, 1, 2)
 
 
 class MultiScaleGCN(nn.Module):

@@ -31,6 +31,9 @@ FEWEST = 64
 SHORTEST = 12
 """Frames, of what comes out, below which it does."""
 
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+"""Where polynomials are evaluated, as many of the first as are needed, and at infinity."""
+
 
 class Transforms(NamedTuple):
     """Matrices of F(m, r) in float64, for p multiplications.
@@ -74,7 +77,7 @@ def minimal(outputs: int, taps: int, points: tuple[float, ...]) -> Transforms:
 
 def transforms(stride: int) -> Transforms:
     """Those of nine taps; multiplications of the same group of channels, two at stride 2, lie side by side."""
-    long = minimal(4, 5, (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5))
+    long = minimal(4, 5, POINTS)
     size = len(long.taps)
     if stride == 2:
         taps, inputs = long.taps.new_zeros(size, 2, 10), long.taps.new_zeros(size, 2, 2 * size)
@@ -82,7 +85,7 @@ def transforms(stride: int) -> Transforms:
             taps[:, part, part::2], inputs[:, part, part::2] = long.taps, long.inputs
         found = Transforms(long.outputs, taps.flatten(0, 1), inputs.flatten(0, 1))
     else:
-        short = minimal(2, 2, (0.0, 1.0))
+        short = minimal(2, 2, POINTS[:2])
         inputs = long.inputs.new_zeros(size, 3, 2 * size + 1)
         for place in range(size):  # x_{2 i + j}
             inputs[:, :, 2 * place : 2 * place + 3] += long.inputs[:, None, place, None] * short.inputs
