@@ -31,6 +31,8 @@ FEWEST = 64
 SHORTEST = 12
 """Frames, of what comes out, below which it does."""
 
+JOINTS_AT_ONCE = 400
+"""Joints of tiles that go this way together: their products fit the caches."""
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Where polynomials are evaluated, as many of the first as are needed, and at infinity."""
 
@@ -118,9 +120,8 @@ class NineTaps(Convolution):
         if short or x.dtype != torch.float32 or x.shape[3] == 1 or not has_groups():
             return super()._onednn(x, add)
         if self._tiles is None:
-            self._tiles = Tiles(self.weight, self.bias, self.stride[0])
-        out = self._tiles(x, add)
-        return out.relu_() if self.relu else out
+            self._tiles = Tiles(self.weight, self.bias, self.stride[0], relu=self.relu)
+        return self._tiles(x, add)
 
 
 def temporal(conv: nn.Module, norm: nn.Module | Affine | None = None, *, relu: bool = False) -> Convolution:
@@ -138,10 +139,10 @@ def has_groups() -> bool:
     draw = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(shape, generator=draw) for shape in ((2, 8, 14, 5), (6, 8, 9, 1), (6,)))
     try:
-        found = Tiles(weight, bias, 1)(x, None)
+        found = Tiles(weight, bias, 1, relu=True)(x, None)
     except (RuntimeError, AttributeError, TypeError):
         return False  # a torch without it, or with another form of it
-    return torch.allclose(found, functional.conv2d(x, weight, bias, padding=(4, 0)), rtol=1e-4, atol=1e-4)
+    return torch.allclose(found, functional.conv2d(x, weight, bias, padding=(4, 0)).relu(), rtol=1e-4, atol=1e-4)
 
 
 class Tiles:
@@ -151,11 +152,14 @@ class Tiles:
         weight: of the convolution, (D, C, 9, 1).
         bias: of the convolution.
         stride: 1 or 2.
+        relu: whether a ReLU comes last.
     """
 
-    def __init__(self, weight: Float[Tensor, "d c 9 1"], bias: Float[Tensor, " d"] | None, stride: int) -> None:
+    def __init__(
+        self, weight: Float[Tensor, "d c 9 1"], bias: Float[Tensor, " d"] | None, stride: int, *, relu: bool
+    ) -> None:
         outputs, taps, inputs = transforms(stride)
-        self.outputs, self.inputs, self.stride = outputs.float(), inputs.float(), stride
+        self.outputs, self.inputs, self.stride, self.relu = outputs.float(), inputs.float(), stride, relu
         self.size, self.groups = outputs.shape
         self.width = len(weight)
         weights = torch.einsum("pl,dcl->pdc", taps, weight[..., 0].double())
@@ -169,20 +173,40 @@ class Tiles:
 
     def __call__(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None) -> Float[Tensor, "r d s v"]:
         """The convolution of x, [+ what is added], in channels-last memory."""
-        rows, _, length, _ = x.shape
+        rows, _, length, joints = x.shape
         frames = (length - 1) // self.stride + 1
         tiles = -(-frames // self.size)
-        given = self._transformed(self._padded(x, tiles), tiles)
+        few = max(1, JOINTS_AT_ONCE // joints)
+        many = max(1, few // tiles)
+        seen = self._seen(self._padded(x, tiles), tiles)
+        out = x.new_empty(rows, frames, joints, self.width)
+        more = None if add is None else add.permute(0, 2, 3, 1)
+        for row in range(0, rows, many):
+            for tile in range(0, tiles, few):
+                part = slice(row, row + many), slice(tile * self.size, (tile + few) * self.size)
+                found = self._found(seen[row : row + many, tile : tile + few])
+                _in_frames(found, out[part], None if more is None else more[part])
+                if self.relu:
+                    out[part].relu_()
+        return out.permute(0, 3, 1, 2)
+
+    def _found(self, seen: Float[Tensor, "r n v l c"]) -> Float[Tensor, "r n i v d"]:
+        """Outputs of some tiles."""
+        rows, tiles, joints, _, width = seen.shape
+        given, inputs = seen.new_empty(rows, tiles, joints, len(self.inputs), width), self.inputs.expand(joints, -1, -1)
+        for row, into in zip(seen.unbind(), given.unbind(), strict=True):
+            for nodes, products in zip(row.unbind(), into.unbind(), strict=True):
+                torch.bmm(inputs, nodes, out=products)
+        image = given.view(1, rows * tiles * joints, 1, -1).permute(0, 3, 1, 2)
         how = (0, 0), (1, 1), (1, 1), self.groups
         if self._packed is None:
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
             weights = self._weights.contiguous(memory_format=torch.channels_last)
-            self._packed, self._weights = reorder(weights.to_mkldnn(), *how, given.shape), weights[:0]
-        found = torch.ops.mkldnn._convolution_pointwise(given, self._packed, self._bias, *how, "none", [], "")
-        products = found.permute(0, 2, 3, 1).view(-1, self.groups, self.width)
-        tiled = torch.bmm(self.outputs.expand(len(products), -1, -1), products)
-        tiled = rearrange(tiled, "(r n v) i d -> r n i v d", r=rows, n=tiles)
-        return _frame_by_frame(tiled, frames, add)
+            self._packed, self._weights = reorder(weights.to_mkldnn(), *how, image.shape), weights[:0]
+        found = torch.ops.mkldnn._convolution_pointwise(image, self._packed, self._bias, *how, "none", [], "")
+        sums = found.permute(0, 2, 3, 1).view(-1, self.groups, self.width)
+        outputs = torch.bmm(self.outputs.expand(len(sums), -1, -1), sums)
+        return outputs.view(rows, tiles, joints, self.size, self.width).transpose(2, 3)
 
     def _padded(self, x: Float[Tensor, "r c t v"], tiles: int) -> Float[Tensor, "r s v c"]:
         """Four frames of zeros before it, and behind it what whole tiles need."""
@@ -194,37 +218,28 @@ class Tiles:
         padded[:, before : before + length] = x.permute(0, 2, 3, 1)
         return padded
 
-    def _transformed(self, padded: Float[Tensor, "r s v c"], tiles: int) -> Float[Tensor, "1 pc rnv 1"]:
-        """Bᵀ x for each tile of each joint, all in one image."""
+    def _seen(self, padded: Float[Tensor, "r s v c"], tiles: int) -> Float[Tensor, "r n v l c"]:
+        """The frames that each tile of each joint reads, a view."""
         rows, length, joints, width = padded.shape
-        rank, reach = self.inputs.shape
-        frame = joints * width
-        seen = padded.as_strided(
-            (rows, tiles, joints, reach, width),
-            (length * frame, self.size * self.stride * frame, width, frame, 1),
-        )
-        given, inputs = padded.new_empty(rows, tiles, joints, rank, width), self.inputs.expand(joints, -1, -1)
-        for row in range(rows):
-            for nodes, into in zip(seen[row].unbind(), given[row].unbind(), strict=True):
-                torch.bmm(inputs, nodes, out=into)
-        return given.view(1, rows * tiles * joints, 1, rank * width).permute(0, 3, 1, 2)
+        frame, reach = joints * width, self.inputs.shape[1]
+        step = self.size * self.stride * frame
+        return padded.as_strided((rows, tiles, joints, reach, width), (length * frame, step, width, frame, 1))
 
 
-def _frame_by_frame(
-    tiled: Float[Tensor, "r n i v d"], frames: int, add: Float[Tensor, "r d t v"] | None
-) -> Float[Tensor, "r d t v"]:
-    """The frames of all tiles, the last of which may have too many, [+ what is added], in channels-last memory."""
-    rows, tiles, size, joints, width = tiled.shape
-    out = tiled.new_empty(rows, frames, joints, width)
-    more = None if add is None else add.permute(0, 2, 3, 1)
+def _in_frames(
+    tiled: Float[Tensor, "r n i v d"], out: Float[Tensor, "r t v d"], more: Float[Tensor, "r t v d"] | None
+) -> None:
+    """Write the frames of tiles, of which the last may have too many, [+ what is added]."""
+    size, frames = tiled.shape[2], out.shape[1]
     whole = frames // size
-    for start, stop, length in ((0, whole, size), (whole, tiles, frames - whole * size)):
-        if start == stop:
+    for tiles, part in (
+        (tiled[:, :whole], slice(0, whole * size)),
+        (tiled[:, whole:, : frames - whole * size], slice(whole * size, frames)),
+    ):
+        if tiles.numel() == 0:
             continue
-        found, part = tiled[:, start:stop, :length], slice(start * size, start * size + (stop - start) * length)
-        into = out[:, part].view(found.shape)
+        into = out[:, part].view(tiles.shape)
         if more is None:
-            into.copy_(found)
+            into.copy_(tiles)
         else:
-            torch.add(found, more[:, part].reshape(found.shape), out=into)
-    return out.permute(0, 3, 1, 2)
+            torch.add(tiles, more[:, part].reshape(tiles.shape), out=into)
