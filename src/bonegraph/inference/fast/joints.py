@@ -92,14 +92,17 @@ class Spatial(nn.Module):
         if last:
             self.parts.append(_Gathering(graph[others][:, :, joints - last :], weight[others], dtype))
 
-    def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d t v"]:
-        """Gather, then weight."""
+    def forward(
+        self, x: Float[Tensor, "r c t v"], out: Float[Tensor, "r d t v"] | None = None
+    ) -> Float[Tensor, "r d t v"]:
+        """Gather, then weight; into ``out``, if there is one."""
         found: list[Tensor] = [part(x) for part in self.parts]
-        if len(found) == 1:
+        if out is None and len(found) == 1:
             out = found[0].add_(self.bias)
         else:
-            rows, width, frames, _ = found[0].shape
-            out = x.new_empty(rows, frames, self.bias.shape[2], width).permute(0, 3, 1, 2)
+            if out is None:
+                rows, width, frames, _ = found[0].shape
+                out = x.new_empty(rows, frames, self.bias.shape[2], width).permute(0, 3, 1, 2)
             sizes = [one.shape[3] for one in found]
             parts = torch.split(self.bias, sizes, dim=2), torch.split(out, sizes, dim=3)
             for one, bias, into in zip(found, *parts, strict=True):

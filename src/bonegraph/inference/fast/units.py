@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bonegraph.features import hide
 from bonegraph.inference.fast.convolution import Convolution, folded
 from bonegraph.inference.fast.joints import Collection, Spatial, weighted_graph
-from bonegraph.inference.fast.winograd import temporal
+from bonegraph.inference.fast.winograd import NineTaps, temporal
 from bonegraph.inference.folding import Affine, affine
 from bonegraph.models import baselines, kth, stgcn
 
@@ -31,9 +31,16 @@ class FactorisedUnit(nn.Module):
 
     def forward(self, x: Tensor, graph: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
         """One unit; its graph is in it."""
-        out = hide(self.spatial(x), frames)
-        result: Tensor = self.temporal(out, None if self.residual is None else self.residual(x))
-        return result
+        add = None if self.residual is None else self.residual(x)
+        tiles = self.temporal.tiles(x) if isinstance(self.temporal, NineTaps) else None
+        if tiles is None:
+            result: Tensor = self.temporal(hide(self.spatial(x), frames), add)
+            return result
+        padded, inside = tiles.room(x)  # into which the graph convolution writes, so that nobody has to pad
+        self.spatial(x, inside)
+        if frames is not None:
+            inside.mul_(frames[:, None, :, None])
+        return tiles.of_room(padded, inside, add)
 
 
 class JointUnit(nn.Module):

@@ -115,13 +115,18 @@ class NineTaps(Convolution):
         return {**super().__getstate__(), "_tiles": None}
 
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
+        tiles = self.tiles(x)
+        return super()._onednn(x, add) if tiles is None else tiles(x, add)
+
+    def tiles(self, x: Float[Tensor, "r c t v"]) -> Tiles | None:
+        """This convolution by tiles, where an input of such frames, joints and type goes that way, whatever its C."""
         short = (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST
         # Of one joint, memory may be in either order.
-        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not has_groups():
-            return super()._onednn(x, add)
+        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not self.goes_to_onednn(x) or not has_groups():
+            return None
         if self._tiles is None:
             self._tiles = Tiles(self.weight, self.bias, self.stride[0], relu=self.relu)
-        return self._tiles(x, add)
+        return self._tiles
 
 
 def temporal(conv: nn.Module, norm: nn.Module | Affine | None = None, *, relu: bool = False) -> Convolution:
@@ -161,7 +166,7 @@ class Tiles:
         outputs, taps, inputs = transforms(stride)
         self.outputs, self.inputs, self.stride, self.relu = outputs.float(), inputs.float(), stride, relu
         self.size, self.groups = outputs.shape
-        self.width = len(weight)
+        self.width, self.channels = weight.shape[:2]
         weights = torch.einsum("pl,dcl->pdc", taps, weight[..., 0].double())
         parts = len(taps) // self.groups
         self._weights = rearrange(weights.float(), "(g j) d c -> (g d) (j c) 1 1", j=parts)
@@ -173,13 +178,21 @@ class Tiles:
 
     def __call__(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None) -> Float[Tensor, "r d s v"]:
         """The convolution of x, [+ what is added], in channels-last memory."""
-        rows, _, length, joints = x.shape
+        padded, inside = self.room(x)
+        inside.copy_(x)
+        return self.of_room(padded, inside, add)
+
+    def of_room(
+        self, padded: Float[Tensor, "r s v c"], inside: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None
+    ) -> Float[Tensor, "r d s v"]:
+        """The same of what was written into `room`."""
+        rows, _, length, joints = inside.shape
         frames = (length - 1) // self.stride + 1
         tiles = -(-frames // self.size)
         few = max(1, JOINTS_AT_ONCE // joints)
         many = max(1, few // tiles)
-        seen = self._seen(self._padded(x, tiles), tiles)
-        out = x.new_empty(rows, frames, joints, self.width)
+        seen = self._seen(padded, tiles)
+        out = padded.new_empty(rows, frames, joints, self.width)
         more = None if add is None else add.permute(0, 2, 3, 1)
         for row in range(0, rows, many):
             for tile in range(0, tiles, few):
@@ -208,15 +221,15 @@ class Tiles:
         outputs = torch.bmm(self.outputs.expand(len(sums), -1, -1), sums)
         return outputs.view(rows, tiles, joints, self.size, self.width).transpose(2, 3)
 
-    def _padded(self, x: Float[Tensor, "r c t v"], tiles: int) -> Float[Tensor, "r s v c"]:
-        """Four frames of zeros before it, and behind it what whole tiles need."""
-        rows, width, length, joints = x.shape
+    def room(self, like: Float[Tensor, "r e t v"]) -> tuple[Float[Tensor, "r s v c"], Float[Tensor, "r c t v"]]:
+        """Memory for an input of some frames and joints, with the zeros around it that tiles need; and its inside."""
+        rows, _, length, joints = like.shape
+        tiles = -(-length // (self.size * self.stride))
         before, step = TAPS // 2, self.size * self.stride
-        padded = x.new_empty(rows, (tiles - 1) * step + self.inputs.shape[1], joints, width)
+        padded = like.new_empty(rows, (tiles - 1) * step + self.inputs.shape[1], joints, self.channels)
         padded[:, :before] = 0
         padded[:, before + length :] = 0
-        padded[:, before : before + length] = x.permute(0, 2, 3, 1)
-        return padded
+        return padded, padded[:, before : before + length].permute(0, 3, 1, 2)
 
     def _seen(self, padded: Float[Tensor, "r s v c"], tiles: int) -> Float[Tensor, "r n v l c"]:
         """The frames that each tile of each joint reads, a view."""
