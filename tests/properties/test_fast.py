@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, product, windows, winograd
+from bonegraph.inference.fast import FastModel, blocks, branches, convolution, fast, network, product, windows, winograd
 from bonegraph.inference.fast.convolution import Convolution, documented_operations, has_onednn
 from bonegraph.inference.fast.joints import Spatial
 from bonegraph.inference.fast.product import Product, has_products
@@ -76,7 +76,7 @@ def test_on_any_skeleton(name: str, body: Skeleton, frames: int, people: int, se
             same(quick(x, mask), model(x, mask), 1e-11)
 
 
-@pytest.mark.parametrize("name", ["stgcn-released", "agcn-best"])
+@pytest.mark.parametrize("name", ["stgcn-released", "stgcn-paper", "kth-paper", "kth-best", "agcn-best"])
 @pytest.mark.parametrize("frames", [1, 7, 30])
 def test_through_tiles(name: str, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks too narrow to gain by Winograd's way give the same by it."""
@@ -219,6 +219,17 @@ def test_in_bf16_the_answer_is_the_same(name: str) -> None:
     assert torch.equal(ours.argmax(dim=1), plain.argmax(dim=1))
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_the_largest_of_three_frames_is_a_max_pool(stride: int, frames: int) -> None:
+    x = torch.randn(2, 3, frames, 4, generator=torch.Generator().manual_seed(0))
+    x[0, 0, -1, 0] = float("nan")
+    before = x.clone()
+    plain = nn.functional.max_pool2d(x, (3, 1), (stride, 1), (1, 0))
+    torch.testing.assert_close(branches._largest_of_three(x, stride), plain, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(x, before, rtol=0, atol=0, equal_nan=True)
+
+
 def test_many_people_are_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(CONFIGS["dualhead-best"])
     quick = FastModel(make(config).double())
@@ -226,7 +237,7 @@ def test_many_people_are_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for frames in (1, 20, 1000):
         monkeypatch.setattr(network, "FRAMES_AT_ONCE", frames)
-        monkeypatch.setattr(blocks, "FRAMES_OF_SCALES", frames // 2)
+        monkeypatch.setattr(blocks, "FRAMES_OF_SCALES", max(1, frames // 2))
         found.append(quick(x, visible))
     same(found[0], found[2], 1e-11)
     same(found[1], found[2], 1e-11)

@@ -15,7 +15,7 @@ from bonegraph.inference.fast.windows import Windows
 from bonegraph.inference.folding import affine, aggregation, exact
 from bonegraph.models import msg3d
 
-FRAMES_OF_SCALES = 128
+FRAMES_OF_SCALES = 32
 """Frames of people whose joints are gathered in all scales at once."""
 
 
@@ -39,10 +39,13 @@ class MultiScaleGCN(nn.Module):
         return self._gathered(self.graph, x, joints)
 
     def _gathered(self, graph: Tensor, x: Float[Tensor, "r c t v"], joints: int) -> Float[Tensor, "r d t v"]:
-        """Some frames at a time, because K channels of each make large maps."""
-        few = max(1, FRAMES_OF_SCALES // len(x))
-        outs = [self.convolution(gather(graph, part, joints)) for part in torch.split(x, few, dim=2)]
-        return outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)
+        """Some frames at a time, because K channels of each make large maps, as one image."""
+        rows, width, frames, _ = x.shape
+        image = x.permute(0, 2, 3, 1).reshape(1, rows * frames, joints, width).permute(0, 3, 1, 2)
+        parts = torch.split(image, FRAMES_OF_SCALES, dim=2)
+        outs = [self.convolution(gather(graph, part, joints)).permute(0, 2, 3, 1) for part in parts]
+        out = outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
+        return out.reshape(rows, frames, joints, -1).permute(0, 3, 1, 2)
 
 
 class G3D(nn.Module):

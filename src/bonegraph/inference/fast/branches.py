@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bonegraph.features import hide
 from bonegraph.inference.fast.convolution import Convolution, folded
@@ -43,8 +42,17 @@ class Branches(nn.Module):
         """(R, C, T, V) -> (R, D, T / stride, V). Frames that do not count act like the padding at the ends."""
         *parts, last, plain = torch.split(self.reduce(x), self.widths, dim=1)
         outs = [conv(hide(part.relu(), frames)) for conv, part in zip(self.dilated, parts, strict=True)]
-        pooled = functional.max_pool2d(hide(last.relu(), frames), (3, 1), (self.stride, 1), (1, 0))
+        pooled = _largest_of_three(hide(last.relu(), frames), self.stride)
         return torch.cat([*outs, torch.addcmul(self.shift, pooled, self.scale), plain[:, :, :: self.stride]], dim=1)
+
+
+def _largest_of_three(x: Float[Tensor, "r c t v"], stride: int) -> Float[Tensor, "r c s v"]:
+    """The largest of every ``stride``-th frame and its neighbours; a max-pool takes three times as long for it."""
+    out = x[:, :, ::stride].clone()
+    for neighbours, into in ((x[:, :, 1::stride], out), (x[:, :, stride - 1 :: stride], out[:, :, 1:])):
+        both = min(neighbours.shape[2], into.shape[2])
+        torch.maximum(into[:, :, :both], neighbours[:, :, :both], out=into[:, :, :both])
+    return out
 
 
 def _slices(change: Affine, widths: Iterable[int]) -> list[Affine]:

@@ -49,7 +49,7 @@ class JointUnit(nn.Module):
     def __init__(self, unit: stgcn.JointUnit, graph: Float[Tensor, "k v w"]) -> None:
         super().__init__()
         change, conv = affine(unit.norm), unit.convolution.conv
-        self.temporal = folded(conv, _scaled(change, len(graph)))
+        self.temporal = temporal(conv, _scaled(change, len(graph)))
         self.collect = Collection(weighted_graph(graph, unit.edge_importance), conv.weight.dtype)
         self.residual = shortcut(unit.residual)
         self.register_buffer("shift", change.shift[:, None, None].to(conv.weight.dtype))
@@ -72,7 +72,7 @@ class PlainUnit(nn.Module):
         super().__init__()
         before = None if unit.start_norm is None else affine(unit.start_norm)
         self.spatial = Spatial(unit.spatial, weighted_graph(graph, unit.edge_importance), before=before)
-        self.temporal = folded(unit.temporal, None if unit.relu_first else unit.end_norm, relu=True)
+        self.temporal = temporal(unit.temporal, None if unit.relu_first else unit.end_norm, relu=True)
         self.end_norm = unit.end_norm if unit.relu_first else None
 
     def forward(self, x: Tensor, graph: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
@@ -89,7 +89,7 @@ class ResidualUnit(nn.Module):
         graph = weighted_graph(graph, unit.edge_importance)
         self.spatial_norm = unit.spatial_norm
         self.spatial = Spatial(unit.spatial, graph, after=affine(unit.temporal_norm), relu=True)
-        self.temporal = folded(unit.temporal)
+        self.temporal = temporal(unit.temporal)
         self.shortcut = folded(unit.shortcut) if isinstance(unit.shortcut, nn.Conv2d) else unit.shortcut
 
     def forward(self, x: Tensor, graph: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
