@@ -123,8 +123,6 @@ Operation = Product | Convolution | Gradients
 _PRODUCTS = {"aten::mm": 0, "aten::bmm": 0, "aten::addmm": 1, "aten::baddbmm": 1}
 """Products by name, with the place of their first matrix: what is added comes before."""
 _FUSED = "mkldnn::_convolution_pointwise"
-_SUMMED = "mkldnn::_convolution_pointwise_"
-"""The same, added to its first argument in place."""
 
 
 def recorded(work: Callable[[], object]) -> Counter[Operation]:
@@ -169,9 +167,9 @@ def _operation(func: Any, args: Any) -> Operation | None:
         gradient, x, weight, _, stride, padding, dilation, _, _, groups, wanted = args
         conv = _convolution(x, weight, stride, padding, dilation, groups)
         return Gradients(conv, _operand(gradient), (wanted[0], wanted[1]))
-    if name in (_FUSED, _SUMMED):
-        x, *rest = args[1:] if name == _SUMMED else args
-        added = name == _FUSED and func._overloadname == "binary"
+    if name == _FUSED:
+        x, *rest = args
+        added = func._overloadname == "binary"
         weight, _, padding, stride, dilation, groups = rest[1:7] if added else rest[:6]
         return _convolution(x, weight, stride, padding, dilation, groups)
     return None

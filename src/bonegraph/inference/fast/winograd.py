@@ -169,12 +169,16 @@ class Tiles:
         self.width, self.channels = weight.shape[:2]
         weights = torch.einsum("pl,dcl->pdc", taps, weight[..., 0].double())
         parts = len(taps) // self.groups
-        self._weights = rearrange(weights.float(), "(g j) d c -> (g d) (j c) 1 1", j=parts)
+        weights = rearrange(weights.float(), "(g j) d c -> (g d) (j c) 1 1", j=parts)
+        self._how = (0, 0), (1, 1), (1, 1), self.groups
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+        shape = 1, len(taps) * self.channels, JOINTS_AT_ONCE, 1
+        packed = weights.contiguous(memory_format=torch.channels_last).to_mkldnn()
+        self._weights: Tensor = reorder(packed, *self._how, shape)
         self._bias: Tensor | None = None
         if bias is not None:  # what is added where the polynomial of outputs is 1 everywhere
             ones = (outputs == 1).all(dim=0).float()
             self._bias = torch.outer(ones, bias.float()).flatten()
-        self._packed: Tensor | None = None
 
     def __call__(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None) -> Float[Tensor, "r d s v"]:
         """The convolution of x, [+ what is added], in channels-last memory."""
@@ -211,12 +215,7 @@ class Tiles:
             for nodes, products in zip(row.unbind(), into.unbind(), strict=True):
                 torch.bmm(inputs, nodes, out=products)
         image = given.view(1, rows * tiles * joints, 1, -1).permute(0, 3, 1, 2)
-        how = (0, 0), (1, 1), (1, 1), self.groups
-        if self._packed is None:
-            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            weights = self._weights.contiguous(memory_format=torch.channels_last)
-            self._packed, self._weights = reorder(weights.to_mkldnn(), *how, image.shape), weights[:0]
-        found = torch.ops.mkldnn._convolution_pointwise(image, self._packed, self._bias, *how, "none", [], "")
+        found = torch.ops.mkldnn._convolution_pointwise(image, self._weights, self._bias, *self._how, "none", [], "")
         sums = found.permute(0, 2, 3, 1).view(-1, self.groups, self.width)
         outputs = torch.bmm(self.outputs.expand(len(sums), -1, -1), sums)
         return outputs.view(rows, tiles, joints, self.size, self.width).transpose(2, 3)
