@@ -96,7 +96,7 @@ def test_through_tiles(name: str, frames: int, monkeypatch: pytest.MonkeyPatch) 
 def test_windows_in_tiles(window: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four windows at once give what each gives, in float64's neighbourhood, for clips that they fill or do not."""
     monkeypatch.setattr(windows, "SHORTEST", 1)
-    monkeypatch.setattr(windows, "WIDEST_WHOLE", 3)
+    monkeypatch.setattr(windows, "NARROWEST", 3)
     draw = torch.Generator().manual_seed(0)
     graph = torch.rand(3, window * 4, window * 4, generator=draw) / window
     part = msg3d.G3D(6, 6, 8, graph, window, 2, 1).eval()

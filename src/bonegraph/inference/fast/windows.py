@@ -17,7 +17,7 @@ from bonegraph.models import msg3d
 
 STRIDE, TILE = 2, 4
 """Of windows in tiles, and how many windows are a tile."""
-WIDEST_WHOLE = 5
+NARROWEST = 5
 """Frames of a window below which tiles save less than they cost."""
 SHORTEST = 8
 """Windows of a clip below which they do."""
@@ -70,7 +70,7 @@ class Windows(nn.Module):
 
     def _in_tiles(self, x: Tensor) -> bool:
         """Whether tiles are faster, which they are in fp32; rounding apart, they give the same for tame numbers."""
-        long = self.window >= WIDEST_WHOLE and -(-x.shape[2] // STRIDE) >= SHORTEST
+        long = self.window >= NARROWEST and -(-x.shape[2] // STRIDE) >= SHORTEST
         fits = self.stride == STRIDE and self.dilation == 1 and not self.few
         return long and fits and x.dtype == torch.float32 and not documented_only()
 
