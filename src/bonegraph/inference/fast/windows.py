@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.inference.fast.convolution import Convolution, folded, documented_only
+from bonegraph.inference.fast.convolution import Convolution, documented_only, folded
 from bonegraph.inference.fast.winograd import POINTS, minimal
 from bonegraph.inference.folding import exact
 from bonegraph.models import msg3d
