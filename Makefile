@@ -36,7 +36,8 @@ fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz
 
 exports: $(VENV)/installed-dev
-	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/properties/test_models.py -k test_exports
+	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+		-rP --durations 0 tests/properties/test_models.py -k test_exports
 
 clean:
 	rm -rf $(VENV) demo build

@@ -328,7 +328,9 @@ def test_exports(name: str) -> None:
     assert least <= 9
     runs: list[Run] = [lambda positions, visible: network(positions=positions, visible=visible)]
     if EVERYTHING or len(program.graph.nodes) <= MOST_NODES:
-        runs.append(onnx_run(onnx_bytes(program, {})))
+        data = onnx_bytes(program, {})
+        print(f"{name}: {len(program.graph.nodes)} nodes, {len(data):,} bytes of ONNX")  # `make exports` shows it
+        runs.append(onnx_run(data))
     for count, frames in ((1, least), (2, 18), (3, 11)):
         x, visible = clips(config, count, frames)
         with torch.no_grad():
