@@ -73,7 +73,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None = None) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
-        if not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel():
+        if onednn_takes(x):
             return self._onednn(x, add)
         out = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
         if add is not None:
@@ -96,6 +96,11 @@ class Convolution(nn.Module):
             add = add.contiguous(memory_format=torch.channels_last)
             out = operation.binary(x, add, *weights, "add", 1.0, "relu" if self.relu else None, [], "")
         return out
+
+
+def onednn_takes(x: Tensor) -> bool:
+    """Whether this goes to oneDNN directly."""
+    return not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel() > 0
 
 
 @cache
