@@ -37,7 +37,7 @@ fuzz: $(VENV)/installed-dev
 
 exports: $(VENV)/installed-dev
 	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
-		-rP --durations 0 tests/properties/test_models.py -k test_exports
+		-rP --show-capture stdout --durations 0 tests/properties/test_models.py -k test_exports
 
 clean:
 	rm -rf $(VENV) demo build

@@ -96,6 +96,16 @@ def test_one_file_tells_everything(folder: Path) -> None:
     assert plain["input"]["visible"] is True
 
 
+def test_files_tell_nothing_of_this_machine(folder: Path) -> None:
+    """torch keeps the paths of the sources beside each operation."""
+    data = {"onnx": (folder / "free.onnx").read_bytes()}
+    program = module.traced(network(FREE))
+    data["pt2"] = module.program_bytes(program, {})
+    sources = str(Path(module.__file__).parents[1]).encode()
+    assert [name for name, found in data.items() if sources in found] == []
+    assert not any(node.metadata_props for node in onnx.load(folder / "free.onnx").graph.node)
+
+
 @pytest.mark.parametrize("config", [FREE, TWO_PEOPLE], ids=["free", "two"])
 def test_program_of_torch(config: Any, tmp_path: Path) -> None:
     model, path = network(config), tmp_path / "a.pt2"

@@ -199,19 +199,23 @@ def traced(model: ActionModel, *, mask: bool = True) -> ExportedProgram:
             program = torch.export.export(network.eval(), (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export {_named(model)}: {first_line(error)}") from None
-    _drop_guards(program)
+    make_portable(program)
     return program
 
 
-def _drop_guards(program: ExportedProgram) -> None:
-    """Let a program take clips whose memory torch would lay out otherwise than the example's, such as an odd T.
+def make_portable(program: ExportedProgram) -> None:
+    """Take from a program what holds for this process or this machine alone.
 
-    The values need no such guards, which the comparison of the numbers sees to. torch has no documented way to leave
-    them out; where this one is gone they stay, and a program that then refuses clips is not written.
+    Guards on the layout of the example in memory, which a clip of odd T may have otherwise: the values need none, which
+    the comparison of the numbers sees to. torch has no documented way to leave them out; where this one is gone they
+    stay, and a program that then refuses clips is not written. And the place in the sources that each operation comes
+    from, which would tell folders of this machine to whoever gets the file.
     """
     guards = getattr(program, "_guards_code", None)
     if isinstance(guards, list):
         guards.clear()
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
 
 
 def least_frames(program: ExportedProgram) -> int:
@@ -247,6 +251,8 @@ def onnx_bytes(
         raise ValueError(f"torch cannot make ONNX of the network: {first_line(error)}") from None
     graph = proto.graph
     del graph.value_info[:]  # shapes in between, in names of torch's own
+    for part in (graph, *graph.node, *graph.input, *graph.output):  # how torch came to it, a third of a small file
+        del part.metadata_props[:]
     _rename(graph, dict(zip((value.name for value in graph.input), inputs, strict=False)))
     axes = {**inputs, **outputs}
     for value in (*graph.input, *graph.output):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from bonegraph.files import write_whole
-from bonegraph.inference.export import LIMIT, check_target, first_line, onnx_bytes, onnx_session, quiet
+from bonegraph.inference.export import LIMIT, check_target, first_line, make_portable, onnx_bytes, onnx_session, quiet
 from bonegraph.inference.fast.convolution import documented_operations
 from bonegraph.inference.stream.causal import obstacle
 from bonegraph.inference.stream.network import FrameNetwork
@@ -187,7 +187,7 @@ def _onnx(network: FrameNetwork, frames: int, channels: int, told: dict[str, str
             )
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export the step: {first_line(error)}") from None
-    getattr(program, "_guards_code", []).clear()  # as in `export.traced`
+    make_portable(program)
     numbers = range(len(state))
     inputs_named = {"positions": "R F V C", "visible": "R F V"} | {f"state_{number}": "R" for number in numbers}
     outputs_named = {"logits": "R G classes", "features": "R G D", "counts": "R G"}
