@@ -140,6 +140,12 @@ def test_every_model_has_variants() -> None:
         assert type(build(small(config), BODY, 2, np.arange(15.0))) is MODELS[model_name(config)][0]
 
 
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_without_classes_there_is_no_network(name: str) -> None:
+    with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
+        build(small(CONFIGS[name]), BODY, 0, np.arange(15.0))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_configuration_goes_to_plain_and_back(name: str) -> None:
     for config in (CONFIGS[name], small(CONFIGS[name])):

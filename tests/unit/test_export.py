@@ -161,6 +161,16 @@ def test_what_does_not_run_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("name", "made"), [("a.onnx", "onnx_bytes"), ("a.pt2", "program_bytes")])
+def test_what_cannot_even_be_opened_is_not_written(
+    name: str, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, made, lambda *_: b"nonsense")
+    with pytest.raises(ValueError, match=rf"^'{name}' would not run: .*; not written"):
+        export(network(FREE), MEANING, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("change", ["stays", "is gone"])
 def test_guards_that_cannot_be_dropped(change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A torch with another form of what we change without its leave: one line, and no file that refuses clips."""

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from bonegraph.__main__ import main
+from bonegraph.inference import export
 from bonegraph.inference import export_step as module
 from bonegraph.inference.export_step import FORMAT, export_step, step_run
 from bonegraph.inference.stream.network import FrameNetwork
@@ -134,7 +135,7 @@ def test_what_cannot_be_a_step(
     for options in (["--step", "true", "--int8", "true"], ["--block", "8"]):
         assert main(["export", str(path), str(out), *options]) == 2
         assert "Traceback" not in capsys.readouterr().err
-    monkeypatch.setattr(module, "LIMIT", -1.0)
+    monkeypatch.setattr(export, "LIMIT", -1.0)
     with pytest.raises(ValueError, match="would differ from the network"):
         export_step(model, MEANING, out)
     assert not out.exists()

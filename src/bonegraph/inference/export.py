@@ -137,14 +137,33 @@ def export(
     told = about(model, meaning, mask=mask, least_frames=least)
     if path.suffix == ".onnx":
         say("writing operators of ONNX")
-        data = onnx_bytes(program, told)
-        run = onnx_run(data)
+        data, start = onnx_bytes(program, told), onnx_run
     else:
-        data = program_bytes(program, told)
-        run = program_run(data)
+        data, start = program_bytes(program, told), program_run
     say("comparing the numbers")
+    error, batches = write_checked(
+        path, data, lambda: largest_error(model, start(data), usual_length(meaning), mask=mask, least=least)
+    )
+    return Exported(path, error, batches, len(data), least)
+
+
+def write_checked(path: Path, data: bytes, compare: Callable[[], tuple[float, int]]) -> tuple[float, int]:
+    """Write a file for another runtime, if it gives the numbers of its network there.
+
+    Args:
+        path: of the file.
+        data: what it holds.
+        compare: runs the data; gives the largest relative error, and over how many batches.
+
+    Returns:
+        What the comparison gave.
+
+    Raises:
+        ValueError: it does not run, or gives other numbers; nothing is written.
+        OSError: the file cannot be written; nothing half-written stays.
+    """
     try:
-        error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
+        error, batches = compare()
     except Exception as problem:  # those of onnxruntime have no common base
         why = first_line(problem)
         raise ValueError(f"'{path.name}' would not run: {why}; not written{_otherwise(path)}.") from None
@@ -153,7 +172,7 @@ def export(
             f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
         )
     write_whole(path, data)
-    return Exported(path, error, batches, len(data), least)
+    return error, batches
 
 
 def fixed_people(model: ActionModel) -> int:
