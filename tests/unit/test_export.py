@@ -17,7 +17,7 @@ import torch
 from bonegraph.__main__ import main
 from bonegraph.inference import export as module
 from bonegraph.inference.export import Exported, export, onnx_run, program_run
-from bonegraph.models import agcn, stgcn
+from bonegraph.models import agcn, dualhead, stgcn
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Calibration, Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import build
@@ -120,6 +120,23 @@ def test_program_of_torch(config: Any, tmp_path: Path) -> None:
     extra = {"bonegraph.json": ""}
     torch.export.load(path, extra_files=extra)
     assert json.loads(json.loads(extra["bonegraph.json"])["classes"]) == list(CLASSES)
+
+
+def test_heads_that_are_surer_than_exp_can_tell() -> None:
+    """DualHead-Net adds up probabilities, of which many are 0 in float32 while their logarithms are not."""
+    model = build(dualhead.best("quarter"), BODY, len(CLASSES)).eval()
+    assert isinstance(model, dualhead.DualHead) and model.config.fuse == "probabilities"
+
+    class Fused(torch.nn.Module):
+        def forward(self, fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+            return model.fused(fine, coarse)
+
+    heads = torch.tensor([[0.0, -300.0, 5.0], [90.0, 0.0, 0.0]]), torch.tensor([[0.0, -400.0, 8.0], [0.0, 0.0, 120.0]])
+    axes = {"fine": "N classes", "coarse": "N classes"}
+    data = module.onnx_bytes(torch.export.export(Fused(), heads), {}, axes, {"logits": "N classes"})
+    given = {name: head.numpy() for name, head in zip(axes, heads, strict=True)}
+    (found,) = module.onnx_session(data).run(["logits"], given)
+    torch.testing.assert_close(torch.from_numpy(found), model.fused(*heads))
 
 
 class _Seen(ActionModel):

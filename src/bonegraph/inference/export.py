@@ -263,7 +263,14 @@ def onnx_bytes(
     """
     try:
         with quiet():
-            made = torch.onnx.export(program, (), dynamo=True, output_names=[*outputs], verbose=False)
+            made = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                output_names=[*outputs],
+                verbose=False,
+                custom_translation_table={torch.ops.aten.logaddexp.default: _logaddexp},
+            )
             assert made is not None
             proto = made.model_proto
     except Exception as error:  # as above
@@ -284,6 +291,13 @@ def onnx_bytes(
     proto.doc_string = "Logits of human actions from skeletons; everything about them is in metadata_props, as JSON."
     data: bytes = proto.SerializeToString()
     return data
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    """log(exp x + exp y) in operators of ONNX; torch's own takes exp as it stands, which is 0 below -104."""
+    from onnxscript import opset18 as op
+
+    return op.Add(op.Max(x, y), op.Log(op.Add(1.0, op.Exp(op.Neg(op.Abs(op.Sub(x, y)))))))
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:
