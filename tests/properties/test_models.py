@@ -37,7 +37,7 @@ JUNK = float("nan")
 MOST_PARAMETERS = 150_000  # a network of full width has millions
 CONFIGS = {f"{name}-{variant}": make() for name, found in VARIANTS.items() for variant, make in found.items()}
 ONE_EACH = [f"{name}-{list(found)[-1]}" for name, found in VARIANTS.items()]  # for what takes long
-EVERYTHING = os.environ.get("BONEGRAPH_EXPORT") == "all"  # every variant, as ONNX: ten minutes, `make exports`
+EVERYTHING = os.environ.get("BONEGRAPH_EXPORT") == "all"  # every variant, as ONNX: minutes, `make exports`
 MOST_NODES = 320  # of a network that becomes ONNX without it
 
 

@@ -124,12 +124,13 @@ def test_program_of_torch(config: Any, tmp_path: Path) -> None:
 
 def test_heads_that_are_surer_than_exp_can_tell() -> None:
     """DualHead-Net adds up probabilities, of which many are 0 in float32 while their logarithms are not."""
-    model = build(dualhead.best("quarter"), BODY, len(CLASSES)).eval()
-    assert isinstance(model, dualhead.DualHead) and model.config.fuse == "probabilities"
+    model = dualhead.DualHead(dualhead.best("quarter"), BODY, len(CLASSES)).eval()
+    assert model.config.fuse == "probabilities"
 
     class Fused(torch.nn.Module):
         def forward(self, fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-            return model.fused(fine, coarse)
+            fused: torch.Tensor = model.fused(fine, coarse)
+            return fused
 
     heads = torch.tensor([[0.0, -300.0, 5.0], [90.0, 0.0, 0.0]]), torch.tensor([[0.0, -400.0, 8.0], [0.0, 0.0, 120.0]])
     axes = {"fine": "N classes", "coarse": "N classes"}
