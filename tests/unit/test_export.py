@@ -233,16 +233,18 @@ def test_command(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_mistakes_are_worth_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoint = str(folder / "model.safetensors")
+    checkpoint, taken = str(folder / "model.safetensors"), tmp_path / "b.onnx"
+    taken.mkdir()
     for arguments, told in (
         ([checkpoint, str(tmp_path / "a.tflite")], "must end in .onnx (ONNX) or .pt2 (torch.export)"),
         ([checkpoint, str(tmp_path / "no/a.onnx")], "there is no folder"),
+        ([checkpoint, str(taken)], "is a folder; give the name of a file"),
         ([str(tmp_path / "none"), str(tmp_path / "a.onnx")], "no checkpoint"),
     ):
         assert main(["export", *arguments]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert told in line
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [taken]
 
 
 @pytest.mark.parametrize("missing", ["onnxruntime", "onnxscript"])

@@ -76,6 +76,8 @@ def export(
         raise ValueError("a step has a mask and 32 bits; leave out --int8 and --mask.")
     if block and not step:
         raise ValueError("--block is for --step true.")
+    if not int8 and (data is not None or split or part != "val" or clips != 64):
+        raise ValueError("--data, --split, --part and --clips are for --int8 true.")
     model, meaning = load_checkpoint(files[0])
     if step:
         from bonegraph.inference.export_step import export_step

@@ -79,10 +79,12 @@ def check_target(path: Path) -> None:
     """See that a file of this name can be exported, before anything takes time.
 
     Raises:
-        ValueError: the ending is neither .onnx nor .pt2, there is no such folder, or what is needed is not installed.
+        ValueError: the ending is neither .onnx nor .pt2, it is a folder or in none, or what is needed is not installed.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"'{path.name}' must end in .onnx (ONNX) or .pt2 (torch.export).")
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder; give the name of a file.")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder '{path.parent}' for '{path.name}'; make it first.")
     if path.suffix == ".onnx":
