@@ -20,7 +20,9 @@ import torch
 from bonegraph.__main__ import main
 from bonegraph.commands import recognise as recognise_command
 from bonegraph.datasets.prepare import prepare
+from bonegraph.datasets.store import Store
 from bonegraph.inference.answer_file import COLUMNS
+from bonegraph.inference.calibration import calibrate
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.untrimmed import Answers, answers
 from bonegraph.inference.windows import cutting_for
@@ -359,7 +361,7 @@ def test_a_store_is_no_recording(trained: Path, capsys: pytest.CaptureFixture[st
     assert "--clip ID" in err and "bonegraph evaluate" in err
 
 
-def test_a_network_that_answers_nan(recogniser: Recogniser) -> None:
+def test_a_network_that_answers_nan(recogniser: Recogniser, trained: Path) -> None:
     broken = Recogniser(recogniser.model, replace(recogniser.meaning, calibration=Calibration(1.0, 0.5)))
     state = {name: value.clone() for name, value in broken.model.state_dict().items()}
     try:
@@ -367,6 +369,8 @@ def test_a_network_that_answers_nan(recogniser: Recogniser) -> None:
             next(broken.model.parameters()).fill_(float("nan"))
         with pytest.raises(ValueError, match="NaN or infinity"):
             answers(broken, joined(["pick up"], 1, 3)[0])
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            calibrate(broken, Store.open(trained / "data"), np.arange(3), cutting_for(broken.meaning))
     finally:
         broken.model.load_state_dict(state)
 
