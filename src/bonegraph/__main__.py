@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         from bonegraph.skeleton import nearest
 
         return _complain(f"has no command '{name}'{nearest(name, COMMANDS)}.")
-    run: Callable[[list[str]], int | None] = importlib.import_module(f"bonegraph.commands.{name}").run
     try:
+        run: Callable[[list[str]], int | None] = importlib.import_module(f"bonegraph.commands.{name}").run
         status = run(rest)
         sys.stdout.flush()
     except BrokenPipeError:  # somebody piped us into head
