@@ -14,7 +14,7 @@ from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.recordings import read_for
 from bonegraph.inference.stream.recording import stream_for_recordings, windows_of
 from bonegraph.inference.windows import Window
-from bonegraph.models import stgcn
+from bonegraph.models import msg3d, stgcn
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
 from bonegraph.skeleton import SKELETONS
@@ -22,16 +22,23 @@ from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Transforms
 
 BODY = SKELETONS["sbu15"]
+CONFIGS = {
+    "stgcn": stgcn.Config(widths=(4, 6), strides=(1, 2), temporal_kernel=3),
+    "msg3d": msg3d.Config(widths=(6, 6), strides=(1, 2), gcn_scales=2, g3d_scales=2, dilations=(1,)),
+}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = stgcn.Config(widths=(4, 6), strides=(1, 2), temporal_kernel=3)
+    return saved(tmp_path_factory.mktemp("exact"), "stgcn")
+
+
+def saved(folder: Path, name: str) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = build(config, BODY, 3, np.arange(15.0)).eval()
+        model = build(CONFIGS[name], BODY, 3, np.arange(15.0)).eval()
     meaning = Meaning(BODY, ("a", "b", "c"), Transforms(centre="frame"), Length("all"), 1, 30.0, "m", clip_seconds=1.0)
-    return save_checkpoint(tmp_path_factory.mktemp("exact") / "model.safetensors", model, meaning)
+    return save_checkpoint(folder / "model.safetensors", model, meaning)
 
 
 @pytest.fixture
@@ -40,7 +47,9 @@ def recording(tmp_path: Path) -> Path:
     return tmp_path / "long.npy"
 
 
-def test_each_frame_once(checkpoint: Path, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_frame_once(name: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = saved(tmp_path, name)
     out = tmp_path / "answers.json"
     assert main(["recognise", str(checkpoint), str(recording), "--stream", "exact", "--out", str(out)]) == 0
     assert "each frame goes through the network once" in capsys.readouterr().err

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, winograd
-from bonegraph.inference.fast.convolution import Convolution, has_onednn
+from bonegraph.inference.fast import FastModel, blocks, convolution, fast, network, product, winograd
+from bonegraph.inference.fast.convolution import Convolution, documented_operations, has_onednn
+from bonegraph.inference.fast.product import Product, has_products
+from bonegraph.inference.folding import Matrix
 from bonegraph.models import agcn, msg3d, stgcn
 from bonegraph.models.base import ActionModel
 from bonegraph.skeleton import Skeleton
@@ -332,3 +334,69 @@ class TestOneDNN:
         monkeypatch.setattr(Convolution, "_onednn", lambda self, x, add: other(self, x, add) + 1)
         assert not convolution.has_onednn(torch.float32)
         same(*self.results(), 1e-4)
+
+
+class TestProducts:
+    """The other undocumented operation, and life without it."""
+
+    @pytest.fixture(autouse=True)
+    def forgetful(self) -> Iterator[None]:
+        has_products.cache_clear()
+        yield
+        has_products.cache_clear()
+
+    def check(self) -> None:
+        """With biases of all rows and of each, sums and a ReLU, for more and fewer rows than the first time."""
+        draw = torch.Generator().manual_seed(0)
+        for inputs, outputs in ((1152, 96), (7, 5)):
+            assert (inputs * outputs >= product.LARGE) == (inputs > 7)
+            weight = torch.randn(inputs, outputs, generator=draw) / inputs**0.5
+            for bias in (torch.randn(outputs, generator=draw), torch.randn(3, outputs, generator=draw)):
+                for relu in (False, True):
+                    one = Product(Matrix(weight, bias), relu=relu)
+                    for rows in (3, 12, 6):
+                        x = torch.randn(rows, inputs, generator=draw)
+                        plain = x @ weight + (bias if bias.dim() == 1 else bias.repeat(rows // 3, 1))
+                        for more in (None, torch.randn(rows, outputs, generator=draw)):
+                            before = None if more is None else more.clone()
+                            wanted = plain if more is None else plain + more
+                            found = one(x, more)
+                            torch.testing.assert_close(found, wanted.relu() if relu else wanted, rtol=1e-4, atol=1e-4)
+                            assert more is None or (
+                                before is not None and torch.equal(more, before)
+                            )  # added, not written to
+
+    def test_product(self) -> None:
+        self.check()
+
+    def test_copies(self) -> None:
+        one = Product(Matrix(torch.randn(400, 300), torch.randn(300)), relu=True)
+        x = torch.randn(4, 400)
+        wanted = one(x)
+        for other in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+            torch.testing.assert_close(other(x), wanted)
+
+    def test_what_is_no_number_stays_so(self) -> None:
+        one = Product(Matrix(torch.randn(400, 300), torch.randn(300)), relu=True)
+        with documented_operations():
+            assert one(torch.full((4, 400), torch.nan)).isnan().all()
+
+    def test_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BONEGRAPH_ONEDNN", "off")
+        assert not has_products(torch.float32)
+        self.check()
+
+    @pytest.mark.parametrize("error", [AttributeError, RuntimeError, TypeError])
+    def test_a_torch_without_it(self, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+        def missing(self: Product, x: Tensor, add: Tensor | None) -> Tensor:
+            raise error
+
+        monkeypatch.setattr(Product, "_onednn", missing)
+        assert not has_products(torch.float32)
+        self.check()
+
+    def test_a_torch_that_answers_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        other = Product._onednn
+        monkeypatch.setattr(Product, "_onednn", lambda self, x, add: other(self, x, add) + 1)
+        assert not has_products(torch.float32)
+        self.check()

@@ -16,7 +16,7 @@ from bonegraph.inference.stream import AnyStream, ExactStream, WindowStream, ope
 from bonegraph.inference.stream.recording import BLOCK, stream_for_recordings, windows_of
 from bonegraph.inference.untrimmed import answers as told
 from bonegraph.inference.windows import Cutting, Window
-from bonegraph.models import agcn, stgcn, stgcnpp
+from bonegraph.models import agcn, msg3d, stf, stgcn, stgcnpp
 from bonegraph.models.checkpoint import Calibration, Meaning
 from bonegraph.models.registry import build
 from bonegraph.sequence import Sequence
@@ -28,6 +28,7 @@ from .test_masks import randomise
 
 BODY = SKELETONS["sbu15"]
 CONFIG = stgcn.Config(widths=(4, 6), strides=(1, 2), temporal_kernel=3)
+MSG3D = msg3d.Config(widths=(7, 9), strides=(2, 1), gcn_scales=3, g3d_scales=2, dilations=(1, 2))
 PLAIN = Transforms(centre="none")
 
 
@@ -107,6 +108,27 @@ def test_the_last_answer_is_that_of_the_recording(name: str, block: int) -> None
         assert stream.people == ()
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+@pytest.mark.parametrize("stream", ["joint", "bone-motion"])
+def test_people_who_are_normalised_each_in_their_own_way(zeros: int, stream: Any) -> None:
+    """As MS-G3D was released: who is alone is the first of two, and the second is nobody, or zeros."""
+    transforms = Transforms(centre="first", zero_padded=zeros, stream=stream)
+    one = recogniser(transforms, replace(MSG3D, people=2))
+    for frames in (1, 7, 18):
+        clip = recording(frames, frames, gaps=zeros > 0 or stream == "joint")
+        stream_of = ExactStream(one.model, one.meaning, window=0)
+        feed(stream_of, clip)
+        last = stream_of.end(7)
+        assert last is not None
+        np.testing.assert_allclose(last, asked(one, clip)[0], atol=1e-5)
+
+
+def test_more_people_than_are_normalised() -> None:
+    one = recogniser(Transforms(zero_padded=3), replace(MSG3D, people=2))
+    with pytest.raises(ValueError, match="a clip has 3 people, but the network normalises 2"):
+        ExactStream(one.model, one.meaning)
+
+
 @pytest.mark.parametrize("name", ["joint-motion", "bone-motion"])
 @pytest.mark.parametrize("zeros", [0, 1, 2])
 def test_motion_needs_the_next_frame(name: Any, zeros: int) -> None:
@@ -135,11 +157,18 @@ def test_a_joint_that_comes_back_is_still_in_a_motion() -> None:
     np.testing.assert_allclose(last, asked(one, clip)[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [CONFIG, stgcnpp.Config(widths=(8, 12), strides=(2, 1))], ids=["stgcn", "stgcnpp"])
-def test_an_answer_is_the_mean_over_the_last_features(config: Any) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [CONFIG, stgcnpp.Config(widths=(8, 12), strides=(2, 1)), MSG3D],
+    ids=["stgcn", "stgcnpp", "msg3d"],
+)
+@pytest.mark.parametrize("block", [0, 2, 6, 10])
+def test_an_answer_is_the_mean_over_the_last_features(config: Any, block: int) -> None:
+    """However many frames go through the network at once, answers come at one rate and with one delay."""
     one = recogniser(Transforms(centre="frame"), config)
     clip = recording(40, 1)
-    stream = ExactStream(one.model, one.meaning, window=6)
+    stream = ExactStream(one.model, one.meaning, window=6, block=block)
+    assert stream.stride == 2 and stream.latency == stream.network.latency + (block or 4) - 2
     answers = feed(stream, clip)
     x = torch.from_numpy(clip.positions).permute(3, 0, 2, 1)[None]
     visible = torch.from_numpy(clip.visible).permute(0, 2, 1)[None]
@@ -169,9 +198,10 @@ def middle(clip: Sequence, frame: int) -> np.ndarray[Any, Any]:
     return np.asarray(where.mean(axis=0)) if seen.any() else np.zeros(3, np.float32)
 
 
-def test_people_who_come_and_go_do_not_disturb_each_other() -> None:
+@pytest.mark.parametrize("config", [CONFIG, MSG3D], ids=["stgcn", "msg3d"])
+def test_people_who_come_and_go_do_not_disturb_each_other(config: Any) -> None:
     """Five people who begin at different phases; each is answered as alone."""
-    one = recogniser(Transforms(centre="first"))
+    one = recogniser(Transforms(centre="first"), config)
     clips = {person: recording(10 + 3 * person, person, gaps=person % 2 == 1) for person in range(5)}
     begins = {person: 2 * person + person // 3 for person in clips}
     alone = {}
@@ -299,6 +329,9 @@ def test_the_stream_that_suits_a_checkpoint() -> None:
     slides, why = open_stream(other)
     assert isinstance(slides, WindowStream)
     assert "AGCN takes whole clips: its graphs are computed from the whole clip" in why
+    assert isinstance(open_stream(recogniser(config=MSG3D), "exact")[0], ExactStream)
+    why = open_stream(recogniser(config=stf.on(MSG3D)))[1]
+    assert "STF takes whole clips: its graphs are computed from the whole clip" in why
 
 
 def test_heights_at_the_start() -> None:
@@ -356,18 +389,21 @@ def test_numbers_of_a_window(numbers: dict[str, int]) -> None:
         WindowStream(recogniser(), **numbers)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["exact", "whole", "motion", "window"])
+@pytest.mark.parametrize("kind", ["exact", "msg3d", "whole", "blocks", "motion", "window"])
 def test_a_restored_stream_goes_on_to_the_last_bit(kind: str, tmp_path: Path) -> None:
-    one = recogniser(Transforms(centre="first", stream="joint-motion" if kind == "motion" else "joint"))
+    transforms = Transforms(centre="first", stream="joint-motion" if kind == "motion" else "joint")
+    one = recogniser(transforms, MSG3D if kind == "msg3d" else CONFIG)
 
     def new() -> AnyStream:
         if kind == "window":
             return WindowStream(one, window=7, stride=2)
-        return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6)
+        block = 10 if kind == "blocks" else 0
+        return ExactStream(one.model, one.meaning, window=0 if kind == "whole" else 6, block=block)
 
-    clip = recording(20, 4)
+    clip = recording(36, 4)
     expected = feed(new(), clip)
-    for cut in (1, 2, 3, 9):
+    assert expected[-1] is not None
+    for cut in (1, 2, 3, 9, 12, 29):
         stream, file = new(), tmp_path / f"{cut}.safetensors"
         feed(stream, part_of(clip, slice(0, cut)))
         stream.save(file)
@@ -440,7 +476,7 @@ def test_a_state_with_other_shapes_is_refused(tmp_path: Path) -> None:
     with safe_open(file, framework="pt") as opened:
         about = opened.metadata()
     tensors = load_file(file)
-    for name in ("0.state.0", "0.values", "0.frames.positions", "0.answer", "0.anchor.visible"):
+    for name in ("0.state.0", "0.values", "0.frames.positions", "0.answer", "0.anchor.visible", "0.coming.counts"):
         for bad in (tensors[name][..., :-1], tensors[name].double().int(), None):
             changed = {**tensors, name: bad}
             save_file({key: value.contiguous() for key, value in changed.items() if value is not None}, file, about)

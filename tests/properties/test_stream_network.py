@@ -13,7 +13,7 @@ from torch import Tensor
 from bonegraph.features import Features, pool
 from bonegraph.inference.stream.network import FrameNetwork
 from bonegraph.inference.stream.pooling import Pool
-from bonegraph.models import baselines, kth, stgcn, stgcnpp
+from bonegraph.models import baselines, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.models.registry import MODELS, VARIANTS, build
 from bonegraph.skeleton import SKELETONS, Skeleton
@@ -22,10 +22,14 @@ from .strategies import skeletons
 from .test_masks import randomise
 
 STRIDES = ((1,), (2,), (1, 2), (2, 1, 2), (3, 2), (1, 4))
+EXACT = ("stgcn", "stgcnpp", "kth", "tcn", "local", "msg3d")
+WHOLE = sorted(set(MODELS) - set(EXACT))
 
 
 def config_of(draw: st.DrawFn, name: str) -> Any:
     strides = draw(st.sampled_from(STRIDES))
+    if name == "msg3d":
+        return msg3d_config(draw, strides)
     channels, kernel = draw(st.integers(2, 3)), draw(st.sampled_from((1, 3, 5)))
     common: dict[str, Any] = {"in_channels": channels, "strides": strides, "temporal_kernel": kernel}
     widths = draw(st.sampled_from(((3, 4, 3), (4, 4, 4))))[: len(strides)]
@@ -54,11 +58,30 @@ def config_of(draw: st.DrawFn, name: str) -> Any:
         return kth.Config(
             widths=widths, residual=residual, norms=norms, order=order, edge_importance=masked, **common, **graph
         )
+    if name == "local":
+        return baselines.LocalConfig(widths=widths, max_hop=draw(st.integers(1, 2)), **common)
     return baselines.TCNConfig(widths=widths, **common)
 
 
+def msg3d_config(draw: st.DrawFn, strides: tuple[int, ...]) -> msg3d.Config:
+    """Windows may see less far or farther than the factorised path, and scales come before or after the weights."""
+    strides = strides[:2]
+    return msg3d.Config(
+        in_channels=draw(st.integers(2, 3)),
+        widths=draw(st.sampled_from(((7, 9), (12, 6))))[: len(strides)],
+        strides=strides,
+        gcn_scales=draw(st.integers(1, 3)),
+        g3d_scales=draw(st.integers(1, 5)),
+        windows=draw(st.sampled_from(((), (1,), (3,), (3, 5), (7, 1)))),
+        window_dilation=draw(st.integers(1, 3)),
+        dilations=draw(st.sampled_from(((), (1,), (1, 2), (3, 1, 2)))),
+        people=draw(st.sampled_from((0, 2))),
+        cumulative=draw(st.booleans()),
+    )
+
+
 @st.composite
-def cases(draw: st.DrawFn, names: Sequence[str] = ("stgcn", "stgcnpp", "kth", "tcn")) -> tuple[ActionModel, int]:
+def cases(draw: st.DrawFn, names: Sequence[str] = EXACT) -> tuple[ActionModel, int]:
     """A small network in float64, and a seed."""
     body = draw(skeletons(min_joints=2, max_joints=5))
     seed = draw(st.integers(0, 2**20))
@@ -132,7 +155,18 @@ def test_blocks_find_what_the_clip_network_finds(
     check(model, *clip_of(model, seed, frames, shown), block, 1e-10)
 
 
-@pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "kth", "tcn"])
+@given(cases(), st.integers(30, 45), st.integers(1, 3), st.integers(1, 3))
+def test_a_gap_after_many_frames_that_all_count(
+    case: tuple[ActionModel, int], start: int, gap: int, block: int
+) -> None:
+    """Masks are left out while nothing is hidden as far as the network looks back, and are right again after that."""
+    model, seed = case
+    x, visible = clip_of(model, seed, 60, 1.0)
+    visible[:, start : start + gap] = False
+    check(model, x, visible, block, 1e-10)
+
+
+@pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("number", range(3))
 def test_published_networks_in_float32(name: str, number: int) -> None:
     """Their layers and kernels, a quarter as wide, with weights as they start and statistics as after a training."""
@@ -207,7 +241,7 @@ def test_a_step_changes_none_of_its_arguments(case: tuple[ActionModel, int]) -> 
     torch.testing.assert_close(first[0], second[0], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - {"stgcn", "stgcnpp", "kth", "tcn"}))
+@pytest.mark.parametrize("name", WHOLE)
 def test_the_others_say_that_they_take_clips(name: str) -> None:
     config = next(iter(VARIANTS[name].values()))("quarter", 3)
     model = build(config, SKELETONS["ntu25"], 4, np.arange(25.0))
@@ -215,6 +249,26 @@ def test_the_others_say_that_they_take_clips(name: str) -> None:
         ValueError, match=rf"^frames cannot come one by one: {type(model).__name__} takes whole clips.*"
     ):
         FrameNetwork(model)
+
+
+@pytest.mark.parametrize(("name", "clips"), [*((name, False) for name in EXACT), *((name, True) for name in WHOLE)])
+def test_who_sees_the_end_of_a_clip_at_its_beginning(name: str, clips: bool) -> None:
+    """Who says that it takes whole clips does: a frame farther away than any latency changes the first features."""
+    frames, draw = 161, torch.Generator().manual_seed(7)
+    torch.manual_seed(7)
+    model = build(next(iter(VARIANTS[name].values()))("quarter", 3), SKELETONS["sbu15"], 4, np.arange(15.0)).eval()
+    x, visible = torch.randn(1, 3, frames, 15, 1, generator=draw), torch.ones(1, frames, 15, 1, dtype=torch.bool)
+    other = x.clone()
+    other[:, :, -1] += 1
+    with torch.no_grad():
+        for parameter in model.parameters():  # some are zero at first
+            parameter.add_(torch.randn(parameter.shape, generator=draw), alpha=0.02)
+        found, others = (model.branches(given, visible) for given in (x, other))
+    same = [
+        torch.equal(one.stages[-1].maps[:, :, 0], two.stages[-1].maps[:, :, 0])
+        for one, two in zip(found, others, strict=True)
+    ]
+    assert all(same) != clips
 
 
 @pytest.mark.parametrize("window", [1, 5, 0])

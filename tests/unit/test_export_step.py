@@ -18,7 +18,7 @@ from bonegraph.inference import export
 from bonegraph.inference import export_step as module
 from bonegraph.inference.export_step import FORMAT, export_step, step_run
 from bonegraph.inference.stream.network import FrameNetwork
-from bonegraph.models import agcn, baselines, kth, stgcn, stgcnpp
+from bonegraph.models import agcn, baselines, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Meaning, save_checkpoint
 from bonegraph.models.registry import build
@@ -37,6 +37,8 @@ CONFIGS: dict[str, Any] = {
     "stgcnpp": stgcnpp.Config(**{**SMALL, "widths": (8, 12)}, dilations=(2,)),
     "kth": kth.Config(in_channels=3, **SMALL),
     "tcn": baselines.TCNConfig(**SMALL),
+    "local": baselines.LocalConfig(**SMALL),
+    "msg3d": msg3d.Config(widths=(7,), strides=(4,), gcn_scales=2, g3d_scales=2, windows=(3,), dilations=(2,)),
 }
 
 

@@ -106,13 +106,12 @@ def export_step(
     check_target(path)
     if reason := obstacle(meaning):
         raise ValueError(f"a step needs frames that come one by one: {reason}.")
-    network = FrameNetwork(model)
+    network = FrameNetwork(model, max(1, meaning.transforms.zero_padded))
     frames = block or network.stride
     if frames < 1 or frames % network.stride:
         raise ValueError(f"the block must be a multiple of the stride {network.stride}, got {block}.")
     say("tracing the step")
-    channels = network.norm.scale.shape[1]
-    data = _onnx(network, frames, channels, _told(model, meaning, network, frames, channels))
+    data = _onnx(network, frames, _told(model, meaning, network, frames))
     say("comparing the numbers")
     error, blocks = write_checked(path, data, lambda: largest_error(network, step_run(data), frames))
     return ExportedStep(path, error, blocks, len(data), frames, network.latency)
@@ -142,7 +141,6 @@ def largest_error(network: FrameNetwork, run: Run, frames: int) -> tuple[float, 
     somebody is gone for a block.
     """
     errors, count = [], -(-2 * network.latency // frames) + 4
-    channels = network.norm.scale.shape[1]
     draw = torch.Generator().manual_seed(frames)
     for rows in _ROWS:
         state = network.start(rows)
@@ -155,7 +153,7 @@ def largest_error(network: FrameNetwork, run: Run, frames: int) -> tuple[float, 
                 visible[:, : network.lead] = False
             if number == count // 2:
                 visible[-1] = False
-            x = torch.where(visible[..., None], torch.randn(*shape, channels, generator=draw), 0)
+            x = torch.where(visible[..., None], torch.randn(*shape, network.channels, generator=draw), 0)
             with torch.no_grad(), documented_operations():
                 features, counts, state = network.step(x, visible, state, masked=True)
                 logits = _of_each(network, features)
@@ -169,7 +167,7 @@ def largest_error(network: FrameNetwork, run: Run, frames: int) -> tuple[float, 
     return float(np.max(errors)), len(_ROWS) * count  # np.max keeps what is no number
 
 
-def _onnx(network: FrameNetwork, frames: int, channels: int, told: dict[str, str]) -> bytes:
+def _onnx(network: FrameNetwork, frames: int, told: dict[str, str]) -> bytes:
     """The graph of a step.
 
     Raises:
@@ -177,7 +175,7 @@ def _onnx(network: FrameNetwork, frames: int, channels: int, told: dict[str, str
     """
     state = network.start(2).tensors()
     shape = (2, frames, network.joints)
-    inputs: tuple[Any, ...] = (torch.randn(*shape, channels), torch.ones(shape, dtype=torch.bool), state)
+    inputs: tuple[Any, ...] = (torch.randn(*shape, network.channels), torch.ones(shape, dtype=torch.bool), state)
     people = {0: Dim.DYNAMIC}
     try:
         with quiet(), torch.no_grad(), documented_operations():
@@ -194,11 +192,11 @@ def _onnx(network: FrameNetwork, frames: int, channels: int, told: dict[str, str
     return onnx_bytes(program, told, inputs=inputs_named, outputs=outputs_named)
 
 
-def _told(model: ActionModel, meaning: Meaning, network: FrameNetwork, frames: int, channels: int) -> dict[str, str]:
+def _told(model: ActionModel, meaning: Meaning, network: FrameNetwork, frames: int) -> dict[str, str]:
     """What the file tells: that of a checkpoint, and what a step is."""
     shape = {
         "axes": "R F V C: people, frames of a block, joints, channels",
-        "sizes": {"R": None, "F": frames, "V": network.joints, "C": channels, "G": frames // network.stride},
+        "sizes": {"R": None, "F": frames, "V": network.joints, "C": network.channels, "G": frames // network.stride},
         "stride": network.stride,
         "lead": network.lead,
         "latency": network.latency,

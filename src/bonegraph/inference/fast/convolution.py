@@ -35,6 +35,11 @@ def documented_operations(wanted: bool = True) -> Iterator[None]:
         _documented.reset(before)
 
 
+def documented_only() -> bool:
+    """Whether we are in there."""
+    return _documented.get()
+
+
 class Convolution(nn.Module):
     """act(convolution over the frames of each joint + bias [+ what is added]) for answers, without gradients.
 
@@ -100,7 +105,7 @@ class Convolution(nn.Module):
 
 def onednn_takes(x: Tensor) -> bool:
     """Whether this goes to oneDNN directly."""
-    return not _documented.get() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel() > 0
+    return not documented_only() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel() > 0
 
 
 @cache

@@ -15,8 +15,9 @@ from typing import Literal, Protocol
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from bonegraph.inference.fast.convolution import Convolution
+from bonegraph.inference.fast.product import Product
 from bonegraph.inference.folding import Affine, Matrix
 
 Block = Float[Tensor, "r f v c"]
@@ -104,20 +105,34 @@ class OverTime:
     """
 
     def __init__(self, matrix: Matrix, channels: int, stride: int, *, relu: bool = False) -> None:
-        self.kernel = len(matrix.weight) // channels
-        weight = matrix.weight.view(self.kernel, channels, -1).permute(2, 1, 0)[..., None]
-        self._convolution = Convolution(weight, matrix.bias, stride=stride, relu=relu, padding=0)
+        self.kernel, self.stride = len(matrix.weight) // channels, stride
+        self._product = Product(matrix, relu=relu)
 
     def __call__(self, known: Block, add: Block | None = None) -> Block:
         """Every place of the kernel within the frames that are known, and something that is added before the ReLU."""
-        more = None if add is None else add.permute(0, 3, 1, 2)
-        out: Tensor = self._convolution(known.permute(0, 3, 1, 2), more)
-        return out.permute(0, 2, 3, 1)
+        if torch.compiler.is_exporting():  # as a convolution, which runtimes know to be one
+            return self._convolution(known, add)
+        rows, frames, joints, channels = known.shape
+        places = (frames - self.kernel) // self.stride + 1
+        row, frame, joint, channel = known.stride()
+        windows = known.as_strided(
+            (rows, places, joints, self.kernel, channels), (row, self.stride * frame, joint, frame, channel)
+        )
+        out = self._product(windows.reshape(-1, self.kernel * channels), None if add is None else flat(add))
+        return out.view(rows, places, joints, -1)
+
+    def _convolution(self, known: Block, add: Block | None) -> Block:
+        matrix, relu = self._product.matrix, self._product.relu
+        weight = matrix.weight.view(self.kernel, known.shape[3], -1).permute(2, 1, 0)[..., None]
+        out = functional.conv2d(known.permute(0, 3, 1, 2), weight, matrix.bias, (self.stride, 1)).permute(0, 2, 3, 1)
+        out = out if add is None else out + add
+        return out.relu() if relu else out
 
 
 def multiply(graph: Float[Tensor, "a b"], x: Float[Tensor, "rfb c"]) -> Float[Tensor, "rf a c"]:
     """A matrix over the joints of every frame."""
-    return torch.matmul(graph, x.view(-1, graph.shape[1], x.shape[1]))
+    frames = x.view(-1, graph.shape[1], x.shape[1])
+    return torch.bmm(graph.expand(frames.shape[0], -1, -1), frames)
 
 
 def linear(x: Float[Tensor, "rfv c"], matrix: Matrix) -> Float[Tensor, "rfv d"]:
@@ -178,8 +193,8 @@ class GraphCell:
         relu: bool = True,
         after: Affine | None = None,
     ) -> None:
-        self.graph, self.into, self.shortcut = graph, into, shortcut
-        self.before, self.between, self.after = before, between, after
+        self.graph, self.into, self.shortcut = graph, Product(into, relu=between), shortcut
+        self.before, self.after = before, after
         over = Matrix(over.weight, constant(over, shortcut))
         self.over = OverTime(over, into.weight.shape[1], stride, relu=relu)
         self.timing = Timing(self.over.kernel // 2, stride)
@@ -201,10 +216,7 @@ class GraphCell:
         if self.before is not None:
             start = torch.addcmul(self.before.shift, start, self.before.scale).relu_()
         near = multiply(self.graph, start).view(start.shape[0], -1)
-        y = linear(near, self.into)
-        if self.between:
-            y.relu_()
-        y = y.view(rows, frames, joints, -1)
+        y = self.into(near).view(rows, frames, joints, -1)
         if counts is not None:
             y.mul_(counts)
         known = join(kept, y)

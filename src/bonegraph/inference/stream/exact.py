@@ -32,6 +32,10 @@ class Found(NamedTuple):
     features: Float[Tensor, "r g d"]
     counts: Bool[Tensor, "r g"]
 
+    def cut(self, first: int, end: int | None = None) -> Found:
+        """Some of them."""
+        return Found(self.features[:, first:end], self.counts[:, first:end])
+
 
 @dataclass(kw_only=True)
 class _Person(Person):
@@ -40,11 +44,13 @@ class _Person(Person):
     Attributes:
         anchor: the first frame in which the person was seen.
         state: of the network.
+        coming: features whose time has not come.
         pool: of the features.
     """
 
     anchor: Frames
     state: State
+    coming: Found
     pool: Pool
 
 
@@ -55,13 +61,16 @@ class ExactStream(Stream[_Person]):
     t - `latency` are those that the network finds in the clip, and the answer is their mean over the last ``window``
     frames. The padding at the end of a clip, which a stream does not have until then, comes with `end`.
 
+    Frames go through the network in blocks, since the weights pass by once for each. Where a block is longer than a
+    step of the stride, its features are given out one by one, so that answers keep their rate and their delay.
+
     Args:
         model: in evaluation mode; see `FrameNetwork` for which.
         meaning: of the checkpoint.
         window: frames of the input over which features are averaged, in whole steps of the stride; 0 for all frames
             since the person began.
-        block: frames that go through the network at once, in whole steps of the stride; 0 for one step. Recordings are
-            faster in large blocks; the answers are the same but come later.
+        block: frames that go through the network at once, in whole steps of the stride; 0 for two. Larger ones are
+            faster, and the features lag by one step less than a block.
         first: somebody new gets an answer once they were seen in so many frames.
         patience: absent frames after which a person is forgotten; default is until nothing more is to come.
         heights_at_start: scale by the height of a person in the first frame, where the checkpoint measures it over the
@@ -93,7 +102,7 @@ class ExactStream(Stream[_Person]):
         heights_at_start: bool = False,
     ) -> None:
         self.transforms = CausalTransforms(meaning, heights_at_start=heights_at_start)
-        self.network = FrameNetwork(model)
+        self.network = FrameNetwork(model, self.transforms.people)
         self.model, self.first = model, first
         step = self.network.stride
         if window < 0 or block < 0 or block % step:
@@ -101,14 +110,14 @@ class ExactStream(Stream[_Person]):
                 f"window and block must be at least 0, and block a multiple of the stride {step}; "
                 f"got {window} and {block}."
             )
-        self.window, self.block = -(-window // step), block or step
-        latency = self.network.latency + self.transforms.ahead
+        self.window, self.block = -(-window // step), block or 2 * step
+        latency = self.network.latency + self.transforms.ahead + self.block - step
         super().__init__(
             meaning,
-            len(self.network.norm.scale[0]) - meaning.transforms.extra_channels,
+            self.network.channels - meaning.transforms.extra_channels,
             kept=self.block + self.transforms.ahead,
             latency=latency,
-            stride=self.block,
+            stride=step,
             patience=latency + self.block if patience is None else patience,
         )
 
@@ -120,10 +129,10 @@ class ExactStream(Stream[_Person]):
         """
         one = self._people.pop(person)
         with torch.inference_mode():
-            parts = list(self._to_the_end(one, one.frames.frames))
+            parts = [one.coming, *self._to_the_end(one, one.frames.frames)]
             found = Found(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
             end = int(found.counts.any(dim=0).nonzero().max()) + 1 if found.counts.any() else 0  # then only padding
-            one.pool = one.pool.add(found.features[:, :end], found.counts[:, :end])
+            one.pool = one.pool.add(*found.cut(0, end))
             self._score([one])
         return one.answer
 
@@ -137,8 +146,7 @@ class ExactStream(Stream[_Person]):
         left = -(-len(clip.exists) // step)
         with torch.inference_mode():
             for found in self._to_the_end(one, one.frames.frames.then(clip)):
-                some = slice(hidden, hidden + left)
-                given = Found(found.features[:, some], found.counts[:, some])
+                given = found.cut(hidden, hidden + left)
                 hidden = max(0, hidden - found.counts.shape[1])
                 left -= given.counts.shape[1]
                 if given.counts.shape[1]:
@@ -162,18 +170,24 @@ class ExactStream(Stream[_Person]):
             frames=frames,
             anchor=nothing(1, self.joints, self.coordinates, exists=True),
             state=self.network.start(rows),
+            coming=Found(width.new_zeros(rows, 0, len(width)), width.new_zeros(rows, 0, dtype=torch.bool)),
             pool=Pool.start(self.window, rows, width),
         )
 
     def _advance(self) -> None:
-        ready = [one for one in self._people.values() if len(one.frames) == self.block + self.transforms.ahead]
-        if not ready:
-            return
+        step, ahead = self.network.stride, self.transforms.ahead
+        full = [one for one in self._people.values() if len(one.frames) == self.block + ahead]
         with torch.inference_mode():
-            for one, found in zip(ready, self._through(ready, [one.frames.frames for one in ready]), strict=True):
-                one.pool = one.pool.add(*found)
-                one.frames.drop(self.block)
-            self._score([one for one in ready if one.seen >= self.first])
+            if full:
+                for one, found in zip(full, self._through(full, [one.frames.frames for one in full]), strict=True):
+                    one.coming = found
+                    one.frames.drop(self.block)
+            due = [one for one in self._people.values() if (len(one.frames) - ahead) % step == 0]
+            due = [one for one in due if one.coming.counts.shape[1]]
+            for one in due:
+                one.pool = one.pool.add(*one.coming.cut(0, 1))
+                one.coming = one.coming.cut(1)
+            self._score([one for one in due if one.seen >= self.first])
 
     def _about(self) -> dict[str, str]:
         settings = (self.window, self.block, self.first, self.transforms.heights)
@@ -187,6 +201,7 @@ class ExactStream(Stream[_Person]):
     def _kept(self, one: _Person) -> Kept:
         kept = super()._kept(one)
         tensors = {f"state.{number}": value for number, value in enumerate(one.state.tensors())}
+        tensors |= {f"coming.{name}": part.transpose(0, 1) for name, part in one.coming._asdict().items()}
         tensors |= {"values": one.pool.values, "counts": one.pool.counts, **frame_tensors("anchor", one.anchor)}
         return kept._replace(tensors={**kept.tensors, **tensors})
 
@@ -202,13 +217,22 @@ class ExactStream(Stream[_Person]):
         if len(values) != len(counts) or (not self.window and len(values) != 1):
             raise ValueError("'values' and 'counts' do not fit each other")
         one.pool = one.pool._replace(values=values, counts=counts)
+        one.coming = Found(
+            *(
+                tensor_of(f"coming.{name}", kept.tensors, part.transpose(0, 1), free=self.block).transpose(0, 1)
+                for name, part in one.coming._asdict().items()
+            )
+        )
+        if one.coming.features.shape[1] != one.coming.counts.shape[1]:
+            raise ValueError("'coming.features' and 'coming.counts' do not fit each other")
         one.anchor = frames_of("anchor", kept.tensors, one.anchor, 1)
         return one
 
     def _to_the_end(self, one: _Person, waiting: Frames) -> Iterator[Found]:
         """The frames that wait, and then padding, until the features of all of them are there."""
         ahead, count = self.transforms.ahead, len(waiting.exists)
-        rest = -(-(count + self.latency) // self.block) * self.block + ahead
+        late = self.network.latency + ahead
+        rest = -(-(count + late) // self.block) * self.block + ahead
         last = nothing(1, self.joints, self.coordinates, exists=False).then(waiting).cut(-1)
         again = last._replace(exists=np.zeros(1, np.bool_))  # moves nothing and is hidden itself
         waiting = waiting.then(again.repeated(rest - count))

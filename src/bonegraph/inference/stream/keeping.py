@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bonegraph.files import write_whole
 from bonegraph.inference.stream.frames import Frames
 
-FORMAT = "bonegraph stream 2"
+FORMAT = "bonegraph stream 3"
 Tensors = dict[str, Tensor]
 
 

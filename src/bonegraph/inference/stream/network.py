@@ -16,6 +16,7 @@ from bonegraph.inference.stream.cells import JointCell, Memory, linear
 from bonegraph.inference.stream.units import cells_of
 from bonegraph.models.base import ActionModel, InputNorm
 from bonegraph.models.kth import KTH
+from bonegraph.models.msg3d import MSG3D
 from bonegraph.skeleton import Skeleton
 
 
@@ -44,24 +45,35 @@ class FrameNetwork:
     """An `ActionModel` that takes time in blocks.
 
     Args:
-        model: in evaluation mode; its weights are copied, with batch normalisations folded in.
+        model: in evaluation mode; its weights are copied, with batch normalisations folded in, but for those of
+            `local`, which are used as they lie.
+        people: rows of a clip that lie together, for networks that normalise each person of a clip in its own way:
+            row r is person r modulo ``people``.
 
     Attributes:
+        channels: C of the input.
         stride: S, frames of the input for one of the features.
         latency: frames of the input by which the features lag: those of frame t are there when frame t + latency is.
         lead: hidden frames that go before the first one of a person, so that blocks of S frames end when a frame of the
             features is due.
 
     Raises:
-        ValueError: the model cannot be taken apart; the message says why.
+        ValueError: the model cannot be taken apart, or it normalises fewer people; the message says so.
     """
 
-    def __init__(self, model: ActionModel) -> None:
+    def __init__(self, model: ActionModel, people: int = 1) -> None:
         self.cells = cells_of(model)
         weight, norm, skeleton = model.head.weight, model.input_norm, model.skeleton
         assert isinstance(norm, InputNorm) and isinstance(skeleton, Skeleton)
         self.joints = skeleton.num_joints
-        self.norm = Affine(*(value.to(weight).view(self.joints, -1) for value in folding.affine(norm)))
+        slots = model.config.people if isinstance(model, MSG3D) else 0
+        if slots and people > slots:
+            raise ValueError(
+                f"a clip has {people} people, but the network normalises {slots}; set zero_padded to {slots}."
+            )
+        shape = max(slots, 1), 1, self.joints, -1
+        self.norm = Affine(*(value.to(weight).view(shape)[:people] for value in folding.affine(norm)))
+        self.channels = self.norm.scale.shape[3]
         last = model.last_norm if isinstance(model, KTH) else None
         self.last = None if last is None else Affine(*(value.to(weight) for value in folding.affine(last)))
         self.head = Matrix(weight.detach().t().clone(), model.head.bias.detach().clone())
@@ -97,7 +109,11 @@ class FrameNetwork:
         """
         frames = x.shape[1]
         assert frames % self.stride == 0, f"{frames} frames are no multiple of the stride {self.stride}"
-        x = torch.where(visible[..., None], torch.addcmul(self.norm.shift, x, self.norm.scale), 0)
+        scale, shift = self.norm
+        if len(scale) > 1:
+            slots = torch.arange(x.shape[0], device=x.device) % len(scale)
+            scale, shift = scale[slots], shift[slots]
+        x = torch.where(visible[..., None], torch.addcmul(shift, x, scale), 0)
         counts = torch.cat([state.counts, visible.any(dim=2)], dim=1)
         partial = not bool(counts.all()) if masked is None else masked
         now = self._counts(counts, frames, 0, 1) if partial else None

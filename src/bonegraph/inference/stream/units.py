@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from bonegraph.inference import folding
 from bonegraph.inference.folding import Affine, Matrix
-from bonegraph.inference.stream.cells import BranchCell, Cell, GraphCell, JointCell, Shortcut
-from bonegraph.models import baselines, kth, stgcn, stgcnpp
+from bonegraph.inference.stream.blocks import block_cell
+from bonegraph.inference.stream.cells import BranchCell, Cell, GraphCell, JointCell
+from bonegraph.inference.stream.local import LocalCell, Targets
+from bonegraph.inference.stream.lowering import Low, one_by_one
+from bonegraph.models import baselines, kth, msg3d, stgcn, stgcnpp
 from bonegraph.models.base import ActionModel
 
-FRAME_BY_FRAME = (stgcn.STGCN, stgcnpp.STGCNpp, kth.KTH, baselines.TCN)
+FRAME_BY_FRAME = (stgcn.STGCN, stgcnpp.STGCNpp, kth.KTH, baselines.TCN, baselines.Local, msg3d.MSG3D)
 REASONS = {
     "AGCN": "its graphs are computed from the whole clip",
     "CTRGCN": "its graphs are computed from the whole clip",
     "DualHead": "its attention looks at the whole clip",
+    "STF": "its graphs are computed from the whole clip",
 }
-"""Class name -> why frames cannot come one by one; the others have no such form here."""
+"""Class name -> why frames cannot come one by one."""
 
 
 def obstacle_of(model: ActionModel) -> str:
@@ -36,44 +41,17 @@ def cells_of(model: ActionModel) -> list[Cell]:
     """
     if not isinstance(model, FRAME_BY_FRAME) or obstacle_of(model):
         raise ValueError(f"frames cannot come one by one: {obstacle_of(model)}; slide a window over them.")
-    low = _Low(model.head.weight.dtype)
+    low = Low(model.head.weight.dtype)
+    if isinstance(model, msg3d.MSG3D):
+        return [block_cell(block, low) for block in model.blocks if isinstance(block, msg3d.Block)]
     return [_cell(unit, model, stride, low) for unit, stride in zip(model.units, model.config.strides, strict=True)]
 
 
-class _Low:
-    """Changes what was folded to the type of the network."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-
-    def tensor(self, value: Tensor) -> Tensor:
-        return value.to(self.dtype).contiguous()
-
-    def matrix(self, matrix: Matrix) -> Matrix:
-        return Matrix(self.tensor(matrix.weight), self.tensor(matrix.bias))
-
-    def affine(self, norm: nn.Module | None) -> Affine | None:
-        return None if norm is None else self.change(folding.affine(norm))
-
-    def change(self, change: Affine) -> Affine:
-        return Affine(self.tensor(change.scale), self.tensor(change.shift))
-
-    def shortcut(self, layer: nn.Module | None) -> Shortcut:
-        if layer is None:
-            return None
-        return "identity" if isinstance(layer, nn.Identity) else self.matrix(_one_by_one(layer))
-
-
-def _one_by_one(layer: nn.Module) -> Matrix:
-    """A 1x1 convolution, alone or with a batch normalisation behind it."""
-    if isinstance(layer, nn.Sequential):
-        return folding.over_time(layer[0]).then(folding.affine(layer[1]))
-    return folding.over_time(layer)
-
-
-def _cell(unit: nn.Module, model: nn.Module, stride: int, low: _Low) -> Cell:
+def _cell(unit: nn.Module, model: nn.Module, stride: int, low: Low) -> Cell:
     if isinstance(unit, stgcnpp.Unit):
         return _branches(unit, low)
+    if isinstance(unit, baselines.Unit) and isinstance(unit.convolution, baselines.LocalConvolution):
+        return _local(unit, unit.convolution, low)
     if isinstance(unit, baselines.Unit):
         return _joint(unit.convolution, None, unit.norm, unit.residual, stride, low)
     graph = model.adjacency
@@ -92,7 +70,7 @@ def _masked(graph: Tensor, unit: stgcn.JointUnit | stgcn.FactorisedUnit | kth.Pl
     return graph if unit.edge_importance is None else graph * unit.edge_importance.detach()
 
 
-def _factorised(unit: stgcn.FactorisedUnit, graph: Tensor, stride: int, low: _Low) -> Cell:
+def _factorised(unit: stgcn.FactorisedUnit, graph: Tensor, stride: int, low: Low) -> Cell:
     return GraphCell(
         low.tensor(folding.aggregation(graph)),
         low.matrix(folding.within_frame(unit.spatial, graph).then(folding.affine(unit.spatial_norm))),
@@ -103,7 +81,7 @@ def _factorised(unit: stgcn.FactorisedUnit, graph: Tensor, stride: int, low: _Lo
 
 
 def _joint(
-    conv: nn.Module, graph: Tensor | None, norm: nn.Module, residual: nn.Module | None, stride: int, low: _Low
+    conv: nn.Module, graph: Tensor | None, norm: nn.Module, residual: nn.Module | None, stride: int, low: Low
 ) -> Cell:
     """The normalisation scales the weights, since the graph behind them sums each channel by itself."""
     assert isinstance(conv, nn.Conv2d)
@@ -120,7 +98,26 @@ def _joint(
     )
 
 
-def _residual(unit: kth.ResidualUnit, graph: Tensor, stride: int, low: _Low) -> Cell:
+def _local(unit: baselines.Unit, conv: baselines.LocalConvolution, low: Low) -> Cell:
+    """Weights stay where they are, by edges; those of a joint lie together."""
+    weight, targets, edge = conv.weight.detach(), [], 0
+    for neighbours, joints in conv.groups:
+        some = slice(edge, edge + neighbours * joints)
+        sources = torch.tensor([source for source, _ in conv.edges[some]], device=weight.device)
+        targets.append(Targets(sources, rearrange(weight[some], "(g n) k c d -> g (n k c) d", n=neighbours)))
+        edge += neighbours * joints
+    return LocalCell(
+        targets,
+        conv.places.clone(),
+        low.change(folding.affine(unit.norm)),
+        conv.kernel,
+        weight.shape[2],
+        conv.stride,
+        low.shortcut(unit.residual),
+    )
+
+
+def _residual(unit: kth.ResidualUnit, graph: Tensor, stride: int, low: Low) -> Cell:
     return GraphCell(
         low.tensor(folding.aggregation(graph)),
         low.matrix(folding.within_frame(unit.spatial, graph).then(folding.affine(unit.temporal_norm))),
@@ -132,7 +129,7 @@ def _residual(unit: kth.ResidualUnit, graph: Tensor, stride: int, low: _Low) -> 
     )
 
 
-def _plain(unit: kth.PlainUnit, graph: Tensor, stride: int, low: _Low) -> Cell:
+def _plain(unit: kth.PlainUnit, graph: Tensor, stride: int, low: Low) -> Cell:
     start = None if unit.start_norm is None else folding.affine(unit.start_norm)
     over = folding.over_time(unit.temporal)
     if unit.end_norm is not None and not unit.relu_first:
@@ -148,14 +145,14 @@ def _plain(unit: kth.PlainUnit, graph: Tensor, stride: int, low: _Low) -> Cell:
     )
 
 
-def _branches(unit: stgcnpp.Unit, low: _Low) -> Cell:
+def _branches(unit: stgcnpp.Unit, low: Low) -> Cell:
     """The normalisation behind the branches goes into all but the pooled one: a maximum does not let it through."""
     part, time = unit.spatial, unit.temporal
     graph = part.graph.detach()
     into = folding.within_frame(part.convolution, graph).then(folding.affine(part.norm))
     identity = isinstance(part.residual, nn.Identity)
     if not identity:  # one more subset, in which every joint is its own neighbour
-        more = _one_by_one(part.residual)
+        more = one_by_one(part.residual)
         into = Matrix(torch.cat([into.weight, more.weight]), into.bias + more.bias)
         graph = torch.cat([graph, torch.eye(graph.shape[1]).to(graph)[None]])
     widths = [*time.widths, time.plain.out_channels]
