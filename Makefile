@@ -3,7 +3,7 @@
 # make check  format, lint, types
 # make bench  measure speed
 # make fuzz   read 10,000 damaged files of every kind
-# make exports   every variant of every model as ONNX, small: a quarter of an hour
+# make exports   every variant of every model as ONNX, small: seven minutes of one core
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
