@@ -3,7 +3,7 @@
 # make check  format, lint, types
 # make bench  measure speed
 # make fuzz   read 10,000 damaged files of every kind
-# make exports   every variant of every model as ONNX, small: ten minutes
+# make exports   every variant of every model as ONNX, small: seven minutes of one core
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +36,8 @@ fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz
 
 exports: $(VENV)/installed-dev
-	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/properties/test_models.py -k test_exports
+	BONEGRAPH_EXPORT=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+		-rP --show-capture stdout --durations 0 tests/properties/test_models.py -k test_exports
 
 clean:
 	rm -rf $(VENV) demo build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    _print_anything()
     listing = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     if not given or given[0] in ("-h", "--help"):
         print(_USAGE.format(commands=listing))
@@ -64,8 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         from bonegraph.skeleton import nearest
 
         return _complain(f"has no command '{name}'{nearest(name, COMMANDS)}.")
-    run: Callable[[list[str]], int | None] = importlib.import_module(f"bonegraph.commands.{name}").run
     try:
+        run: Callable[[list[str]], int | None] = importlib.import_module(f"bonegraph.commands.{name}").run
         status = run(rest)
         sys.stdout.flush()
     except BrokenPipeError:  # somebody piped us into head
@@ -77,6 +79,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return _complain(f"{name}: {_one_line(error)}")
     return status or 0
+
+
+def _print_anything() -> None:
+    """Escape what standard output cannot show, such as names of files in no encoding: they must stop no work."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 _ADVICE = {

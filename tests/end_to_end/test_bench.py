@@ -111,6 +111,7 @@ def test_ctrl_c(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
         (["--floor", "no"], "choices: false, true"),
         (["--threads", "0"], "at least 1"),
         (["--threads", "two"], "two"),
+        (["--threads", "1", "1"], "--threads names something twice: 1 1"),
         (["--repeats", "0"], "at least 1"),
         (["--modles", "stgcn"], "--modles"),
         (["stgcn"], "does not know 'stgcn'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -249,3 +250,21 @@ def test_module_runs_without_a_warning(tmp_path: Path) -> None:
         timeout=240,
     )
     assert (done.stdout, done.stderr) == (f"{next(iter(GROUPS))}\n", "")
+
+
+def test_stopped_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which takes seconds for some, whose libraries are large."""
+    monkeypatch.delitem(sys.modules, "bonegraph.commands.recipes", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Stopping(), *sys.meta_path])
+    assert main(["recipes"]) == 130
+    assert capsys.readouterr().err == "\nbonegraph recipes: stopped\n"
+
+
+class Stopping:
+    """Somebody presses Ctrl-C at the import of a command."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "bonegraph.commands.recipes":
+            signal.raise_signal(signal.SIGINT)

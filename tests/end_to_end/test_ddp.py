@@ -25,7 +25,9 @@ from bonegraph.datasets.store import Store
 from bonegraph.models import stgcn
 from bonegraph.models.registry import build
 from bonegraph.scores import Scores
+from bonegraph.training.engine import slurm
 from bonegraph.training.keeping import throughput
+from bonegraph.training.run import OTHERS_GONE
 from bonegraph.transforms.lengths import Length
 from bonegraph.transforms.pipeline import Augment, Transforms, apply
 
@@ -141,12 +143,12 @@ def test_more_processes_than_clips_of_a_batch() -> None:
         TrainingOrder(np.arange(2), 3, 0, 0, 3)
 
 
-def launch(before: list[str], arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+def launch(before: list[str], arguments: list[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start training processes in a group of their own. Warnings are errors in the ones that we start ourselves."""
     with log.open("w") as file:
         return subprocess.Popen(
             [sys.executable, *before, *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error", **more},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -241,3 +243,96 @@ def test_processes_that_would_train_alone_are_refused(
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "2 processes were started, but --devices and --nodes make 1; give" in error
     assert not list(run.rglob("*.*"))
+
+
+def test_two_machines_of_which_one_dies(store: Path, tmp_path: Path) -> None:
+    """A torchrun on each, over loopback. The other one says in one line what happened; no epoch is lost."""
+    run, logs, port = tmp_path / "run", [tmp_path / "0", tmp_path / "1"], str(free_port())
+    arguments = fit_arguments(store, run, "--devices", "1", "--nodes", "2", "--epochs", "4000")
+    where = ["--nnodes", "2", "--nproc_per_node", "1", "--master_addr", "127.0.0.1", "--master_port", port, "-m", "--"]
+    machines = [
+        launch(["-m", "torch.distributed.run", "--node_rank", str(rank), *where], ["bonegraph", *arguments], log)
+        for rank, log in enumerate(logs)
+    ]
+    try:
+        wait_for(lambda: (run / "checkpoints/last.ckpt").is_file() or machines[0].poll() is not None, seconds=80)
+        found = subprocess.run(["pgrep", "-P", str(machines[1].pid)], capture_output=True, text=True, check=True)
+        for process in (machines[1].pid, *map(int, found.stdout.split())):
+            os.kill(process, signal.SIGKILL)
+        assert machines[0].wait(60) != 0
+    finally:
+        for machine, log in zip(machines, logs, strict=True):
+            machine.terminate()  # torchrun ends its process, which is in a group of its own
+            end(machine, log)
+    said = [line for line in logs[0].read_text().splitlines() if line.startswith("bonegraph fit: ")]
+    assert said == [f"bonegraph fit: {OTHERS_GONE}"] and "[rank0]" not in logs[0].read_text()
+    table = curves(run)
+    assert table and [(row["epoch"], row["processes"]) for row in table] == [(str(e), "2") for e in range(len(table))]
+    assert not (run / "model.safetensors").exists() and not list(run.rglob("*.tmp"))
+
+
+def task(rank: int = 0, **other: str | None) -> dict[str, str]:
+    """What srun tells one of two tasks, on a node each."""
+    told = {
+        "NTASKS": "2",
+        "NTASKS_PER_NODE": "1",
+        "NNODES": "2",
+        "NODELIST": "127.0.0.1",
+        "JOB_ID": "7",
+        "JOB_NAME": "train",
+        "STEP_ID": "0",
+        "STEP_NUM_TASKS": "2",
+        "PROCID": str(rank),
+        "NODEID": str(rank),
+        "LOCALID": "0",
+    }
+    return {f"SLURM_{name}": value for name, value in {**told, **other}.items() if value is not None}
+
+
+def test_tasks_of_slurm_train_together(store: Path, tmp_path: Path) -> None:
+    run, logs, port = tmp_path / "run", [tmp_path / "0", tmp_path / "1"], str(free_port())
+    arguments = fit_arguments(store, run, "--devices", "1", "--nodes", "2", "--epochs", "2")
+    tasks = [launch(["-m", "bonegraph"], arguments, log, MASTER_PORT=port, **task(n)) for n, log in enumerate(logs)]
+    assert [end(process, log) for process, log in zip(tasks, logs, strict=True)] == [0, 0]
+    assert [(row["epoch"], row["processes"]) for row in curves(run)] == [("0", "2"), ("1", "2")]
+    assert [log.read_text().count("finished: ") for log in logs] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("told", "options", "line"),
+    [
+        (task(), [], "2 processes were started, but --devices and --nodes make 1; give "),
+        (task(NTASKS_PER_NODE=None), ["--devices", "1", "--nodes", "2"], "Use `--ntasks-per-node=2` instead."),
+        (
+            task(STEP_ID=None, STEP_NUM_TASKS=None),
+            ["--devices", "1", "--nodes", "2"],
+            "SLURM is to start 2 processes, but started this one alone; put srun before it.",
+        ),
+    ],
+    ids=["nothing said", "tasks of no node", "no srun"],
+)
+def test_what_slurm_was_told_wrongly(
+    told: dict[str, str],
+    options: list[str],
+    line: str,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert main(fit_arguments(store, tmp_path / "run", *options)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and line in error
+    assert not list((tmp_path / "run").rglob("*.*"))
+
+
+def test_slurm_keeps_no_checkpoints_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning would prefer one from within an epoch to all later ones."""
+    assert slurm() == []
+    for name, value in task().items():
+        monkeypatch.setenv(name, value)
+    assert [environment.auto_requeue for environment in slurm()] == [False]
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "torchrun, within a job")
+    assert slurm() == []

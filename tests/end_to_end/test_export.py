@@ -40,8 +40,10 @@ def test_int8_needs_clips(store: Path, finished: Path, tmp_path: Path, capsys: p
         ([str(finished), out, "--part", "vall"], "has no part 'vall'"),
         ([str(finished), out, "--clips", "0"], "clips must be at least 1, got 0"),
         ([str(finished), str(tmp_path / "a.pt2")], "8 bits are for ONNX"),
+        ([str(finished), out, "--int8", "false", "--part", "test"], "--part and --clips are for --int8 true"),
+        ([str(finished), out, "--int8", "false", "--clips", "8"], "--part and --clips are for --int8 true"),
     ):
-        assert main(["export", *arguments, "--int8", "true"]) == 2
+        assert main(["export", arguments[0], arguments[1], "--int8", "true", *arguments[2:]]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert told in line
     assert list(tmp_path.iterdir()) == [checkpoint]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ import torch
 from bonegraph.__main__ import main
 from bonegraph.commands import recognise as recognise_command
 from bonegraph.datasets.prepare import prepare
+from bonegraph.datasets.store import Store
 from bonegraph.inference.answer_file import COLUMNS
+from bonegraph.inference.calibration import calibrate
 from bonegraph.inference.recogniser import Recogniser
 from bonegraph.inference.untrimmed import Answers, answers
 from bonegraph.inference.windows import cutting_for
@@ -260,6 +265,26 @@ def test_what_is_answered_before_a_stop_is_kept(
     assert [one["recording"] for one in plain["refused"]] == ["a-broken.csv"]
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_name_in_no_encoding_stops_nothing(
+    kind: str, trained: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "folder", tmp_path / f"answers.{kind}"
+    folder.mkdir()
+    for name in ("a.npy", os.fsdecode(b"b\xff.npy")):
+        shutil.copy(recordings / "c-short.npy", folder / name)
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    arguments = ["recognise", str(trained / "run"), str(folder), "--out", str(out), "--progress", "false"]
+    assert main(arguments) == 0
+    shown.seek(0)
+    assert r"b\udcff.npy:" in shown.read() and r"b\udcff.npy" in out.read_text()
+    if kind == "json":
+        names = [one["recording"] for one in json.loads(out.read_text())["recordings"]]
+        assert [os.fsencode(name) for name in names] == [b"a.npy", b"b\xff.npy"]
+
+
 def test_csv(trained: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given(capsys, 0, trained / "run", recordings, "--out", tmp_path / "all.csv")
     given(capsys, 0, trained / "run", recordings, "--out", tmp_path / "all.json")
@@ -296,6 +321,7 @@ def test_only_broken_ones(trained: Path, recordings: Path, tmp_path: Path, capsy
     [
         (["--out", "answers.txt"], "must end in one of: .json, .csv"),
         (["--out", "nowhere/answers.json"], "no folder 'nowhere'"),
+        (["--out", "folder.json"], "'folder.json' is a folder"),
         (["--window", "0"], "window and stride must be above 0"),
         (["--window", "1", "--stride", "2"], "leaves gaps"),
         (["--threshold", "1.5"], "threshold must lie between 0 and 1"),
@@ -304,8 +330,16 @@ def test_only_broken_ones(trained: Path, recordings: Path, tmp_path: Path, capsy
     ],
 )
 def test_mistakes(
-    trained: Path, recordings: Path, more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    recordings: Path,
+    more: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.json").mkdir()
     with unchanged(recordings):
         _, err = given(capsys, 2, trained / "run", recordings / "b-long.npy", *more)
     assert words in err and len(err.splitlines()) == 1
@@ -327,7 +361,7 @@ def test_a_store_is_no_recording(trained: Path, capsys: pytest.CaptureFixture[st
     assert "--clip ID" in err and "bonegraph evaluate" in err
 
 
-def test_a_network_that_answers_nan(recogniser: Recogniser) -> None:
+def test_a_network_that_answers_nan(recogniser: Recogniser, trained: Path) -> None:
     broken = Recogniser(recogniser.model, replace(recogniser.meaning, calibration=Calibration(1.0, 0.5)))
     state = {name: value.clone() for name, value in broken.model.state_dict().items()}
     try:
@@ -335,6 +369,8 @@ def test_a_network_that_answers_nan(recogniser: Recogniser) -> None:
             next(broken.model.parameters()).fill_(float("nan"))
         with pytest.raises(ValueError, match="NaN or infinity"):
             answers(broken, joined(["pick up"], 1, 3)[0])
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            calibrate(broken, Store.open(trained / "data"), np.arange(3), cutting_for(broken.meaning))
     finally:
         broken.model.load_state_dict(state)
 

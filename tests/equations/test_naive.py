@@ -62,6 +62,14 @@ def test_logits_and_losses(make: Callable[..., Any]) -> None:
     torch.testing.assert_close(same, loss, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("make", WRITTEN, ids=NAMES)
+@pytest.mark.parametrize("training", [False, True])
+def test_its_mode_is_that_of_the_model(make: Callable[..., Any], training: bool) -> None:
+    other = naive(trained(make("quarter")).train(training))
+    assert other is not None
+    assert {module.training for module in other.modules()} == {training}
+
+
 def test_as_many_parameters_as_the_released_msg3d() -> None:
     model = build(msg3d.released(), SKELETONS["ntu25"], 60)
     other = naive(model)
@@ -75,7 +83,7 @@ def test_absent_people_are_computed_as_zeros() -> None:
     assert other is not None
     batch = Case(2, 9, alone=1).batch(SKELETONS["ntu25"], 3, 7)
     with torch.no_grad():
-        found = other.eval()(batch.positions, batch.visible)
+        found = other(batch.positions, batch.visible)
         torch.testing.assert_close(found, ours(batch.positions), rtol=1e-4, atol=1e-4)
         assert (found[0] - ours(batch.positions, batch.visible)[0]).abs().max() > 1e-3
 

@@ -277,7 +277,7 @@ def test_the_model_is_left_alone() -> None:
     assert not first.requires_grad
 
 
-@pytest.mark.parametrize("name", ["stgcn-best", "msg3d-released"])
+@pytest.mark.parametrize("name", ["stgcn-best", "msg3d-released", "local-paper"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_nan_is_told(name: str, value: float) -> None:
     """The ReLU of oneDNN would make an answer of it."""
@@ -297,8 +297,6 @@ def test_nan_is_told(name: str, value: float) -> None:
 
 def test_every_model_has_faster_parts() -> None:
     for name in ONE_EACH:
-        if name == "local-paper":  # its convolution is a batched product already; people and nobody are all it gains
-            continue
         quick = FastModel(make(small(CONFIGS[name])))
         left = [type(module).__name__ for module in quick.modules() if type(module) in network.PARTS]
         assert left == []

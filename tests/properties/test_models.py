@@ -37,7 +37,7 @@ JUNK = float("nan")
 MOST_PARAMETERS = 150_000  # a network of full width has millions
 CONFIGS = {f"{name}-{variant}": make() for name, found in VARIANTS.items() for variant, make in found.items()}
 ONE_EACH = [f"{name}-{list(found)[-1]}" for name, found in VARIANTS.items()]  # for what takes long
-EVERYTHING = os.environ.get("BONEGRAPH_EXPORT") == "all"  # every variant, as ONNX: ten minutes, `make exports`
+EVERYTHING = os.environ.get("BONEGRAPH_EXPORT") == "all"  # every variant, as ONNX: minutes, `make exports`
 MOST_NODES = 320  # of a network that becomes ONNX without it
 
 
@@ -138,6 +138,12 @@ def test_every_model_has_variants() -> None:
     for key, config in CONFIGS.items():
         assert model_name(config) == key.partition("-")[0]
         assert type(build(small(config), BODY, 2, np.arange(15.0))) is MODELS[model_name(config)][0]
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_without_classes_there_is_no_network(name: str) -> None:
+    with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
+        build(small(CONFIGS[name]), BODY, 0, np.arange(15.0))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -328,7 +334,9 @@ def test_exports(name: str) -> None:
     assert least <= 9
     runs: list[Run] = [lambda positions, visible: network(positions=positions, visible=visible)]
     if EVERYTHING or len(program.graph.nodes) <= MOST_NODES:
-        runs.append(onnx_run(onnx_bytes(program, {})))
+        data = onnx_bytes(program, {})
+        print(f"{name}: {len(program.graph.nodes)} nodes, {len(data):,} bytes of ONNX")  # `make exports` shows it
+        runs.append(onnx_run(data))
     for count, frames in ((1, least), (2, 18), (3, 11)):
         x, visible = clips(config, count, frames)
         with torch.no_grad():

@@ -17,7 +17,7 @@ import torch
 from bonegraph.__main__ import main
 from bonegraph.inference import export as module
 from bonegraph.inference.export import Exported, export, onnx_run, program_run
-from bonegraph.models import agcn, stgcn
+from bonegraph.models import agcn, dualhead, stgcn
 from bonegraph.models.base import ActionModel
 from bonegraph.models.checkpoint import Calibration, Meaning, load_checkpoint, save_checkpoint
 from bonegraph.models.registry import build
@@ -96,6 +96,16 @@ def test_one_file_tells_everything(folder: Path) -> None:
     assert plain["input"]["visible"] is True
 
 
+def test_files_tell_nothing_of_this_machine(folder: Path) -> None:
+    """torch keeps the paths of the sources beside each operation."""
+    data = {"onnx": (folder / "free.onnx").read_bytes()}
+    program = module.traced(network(FREE))
+    data["pt2"] = module.program_bytes(program, {})
+    sources = str(Path(module.__file__).parents[1]).encode()
+    assert [name for name, found in data.items() if sources in found] == []
+    assert not any(node.metadata_props for node in onnx.load(folder / "free.onnx").graph.node)
+
+
 @pytest.mark.parametrize("config", [FREE, TWO_PEOPLE], ids=["free", "two"])
 def test_program_of_torch(config: Any, tmp_path: Path) -> None:
     model, path = network(config), tmp_path / "a.pt2"
@@ -110,6 +120,24 @@ def test_program_of_torch(config: Any, tmp_path: Path) -> None:
     extra = {"bonegraph.json": ""}
     torch.export.load(path, extra_files=extra)
     assert json.loads(json.loads(extra["bonegraph.json"])["classes"]) == list(CLASSES)
+
+
+def test_heads_that_are_surer_than_exp_can_tell() -> None:
+    """DualHead-Net adds up probabilities, of which many are 0 in float32 while their logarithms are not."""
+    model = dualhead.DualHead(dualhead.best("quarter"), BODY, len(CLASSES)).eval()
+    assert model.config.fuse == "probabilities"
+
+    class Fused(torch.nn.Module):
+        def forward(self, fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+            fused: torch.Tensor = model.fused(fine, coarse)
+            return fused
+
+    heads = torch.tensor([[0.0, -300.0, 5.0], [90.0, 0.0, 0.0]]), torch.tensor([[0.0, -400.0, 8.0], [0.0, 0.0, 120.0]])
+    axes = {"fine": "N classes", "coarse": "N classes"}
+    data = module.onnx_bytes(torch.export.export(Fused(), heads), {}, axes, {"logits": "N classes"})
+    given = {name: head.numpy() for name, head in zip(axes, heads, strict=True)}
+    (found,) = module.onnx_session(data).run(["logits"], given)
+    torch.testing.assert_close(torch.from_numpy(found), model.fused(*heads))
 
 
 class _Seen(ActionModel):
@@ -148,6 +176,16 @@ def test_what_does_not_run_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
         ValueError, match=r"^'a\.pt2' would not run: operator 7; not written; export to \.onnx instead\.$"
     ):
         export(network(FREE), MEANING, tmp_path / "a.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "made"), [("a.onnx", "onnx_bytes"), ("a.pt2", "program_bytes")])
+def test_what_cannot_even_be_opened_is_not_written(
+    name: str, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, made, lambda *_: b"nonsense")
+    with pytest.raises(ValueError, match=rf"^'{name}' would not run: .*; not written"):
+        export(network(FREE), MEANING, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -195,16 +233,18 @@ def test_command(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_mistakes_are_worth_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoint = str(folder / "model.safetensors")
+    checkpoint, taken = str(folder / "model.safetensors"), tmp_path / "b.onnx"
+    taken.mkdir()
     for arguments, told in (
         ([checkpoint, str(tmp_path / "a.tflite")], "must end in .onnx (ONNX) or .pt2 (torch.export)"),
         ([checkpoint, str(tmp_path / "no/a.onnx")], "there is no folder"),
+        ([checkpoint, str(taken)], "is a folder; give the name of a file"),
         ([str(tmp_path / "none"), str(tmp_path / "a.onnx")], "no checkpoint"),
     ):
         assert main(["export", *arguments]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert told in line
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [taken]
 
 
 @pytest.mark.parametrize("missing", ["onnxruntime", "onnxscript"])

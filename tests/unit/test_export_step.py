@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from bonegraph.__main__ import main
+from bonegraph.inference import export
 from bonegraph.inference import export_step as module
 from bonegraph.inference.export_step import FORMAT, export_step, step_run
 from bonegraph.inference.stream.network import FrameNetwork
@@ -52,6 +53,7 @@ def test_blocks_of_the_file_are_the_clip(name: str, tmp_path: Path) -> None:
     """Two people, hidden joints and frames, phases of two strides, to the padding at the end."""
     model = network(name)
     made = export_step(model, MEANING, tmp_path / "step.onnx", block=8 if name == "kth" else 0)
+    assert str(Path(module.__file__).parents[1]).encode() not in made.path.read_bytes()
     assert made.error < 1e-5 and made.frames == (8 if name == "kth" else 4) and made.blocks >= 10
     run = step_run(made.path.read_bytes())
     whole = FrameNetwork(model)
@@ -135,7 +137,7 @@ def test_what_cannot_be_a_step(
     for options in (["--step", "true", "--int8", "true"], ["--block", "8"]):
         assert main(["export", str(path), str(out), *options]) == 2
         assert "Traceback" not in capsys.readouterr().err
-    monkeypatch.setattr(module, "LIMIT", -1.0)
+    monkeypatch.setattr(export, "LIMIT", -1.0)
     with pytest.raises(ValueError, match="would differ from the network"):
         export_step(model, MEANING, out)
     assert not out.exists()

@@ -97,7 +97,7 @@ def _networks(model: ActionModel, ways: Sequence[str], precision: Precision, tra
         for way in ways
         if not training or way in IN_FLOAT32
     }
-    return {way: network.train(training) for way, network in made.items() if network is not None}
+    return {way: network for way, network in made.items() if network is not None}
 
 
 def _operations(network: nn.Module, batch: Batch, autocast: bool, training: bool) -> Counter[Operation]:

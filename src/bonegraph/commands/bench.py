@@ -150,6 +150,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     for name in ("floor", "progress"):
         _check(name, [getattr(given, name)], ["true", "false"])
         setattr(given, name, getattr(given, name) == "true")
+    if len(set(given.threads)) != len(given.threads):
+        raise ValueError(f"--threads names something twice: {' '.join(map(str, given.threads))}.")
     if min(given.threads) < 1 or given.repeats < 1:
         raise ValueError(f"--threads and --repeats must be at least 1, got {min(given.threads)} and {given.repeats}.")
     return given

@@ -69,7 +69,7 @@ def calibrate(
     from bonegraph.inference.windows import cutting_for
     from bonegraph.models.checkpoint import write_calibration
     from bonegraph.models.released.preprocessing import with_names_of
-    from bonegraph.training.settings import read_settings
+    from bonegraph.training.settings import data_of_run, read_settings
 
     if part == "test" and not allow_test:
         raise ValueError(
@@ -77,12 +77,7 @@ def calibrate(
             "--allow_test true."
         )
     recogniser, files = Recogniser.load(run), checkpoints(run)
-    settings = files[0].with_name("config.yaml")
-    if data is None or not split:
-        if not settings.is_file():
-            raise ValueError(f"'{files[0]}' is a checkpoint without a run; give --data STORE and --split NAME.")
-        known = read_settings(settings)
-        data, split = data or Path(known.data), split or known.split
+    data, split = data_of_run(files[0], data, split)
     store = Store.open(data)
     for network in recogniser.networks:
         check_fits(with_names_of(network.meaning, store), store)
@@ -93,6 +88,7 @@ def calibrate(
             + (f"choose another --split ({', '.join(others)})." if others else "give other --data, or another --part.")
         )
     clips = store.part(split, part)
+    settings = files[0].with_name("config.yaml")
     if settings.is_file() and (seen := _trained_on(read_settings(settings).split, store, clips)):
         print(
             f"note: {seen} of the {len(clips)} clips were trained on; networks are surer of those than of others.",

@@ -76,6 +76,8 @@ def export(
         raise ValueError("a step has a mask and 32 bits; leave out --int8 and --mask.")
     if block and not step:
         raise ValueError("--block is for --step true.")
+    if not int8 and (data is not None or split or part != "val" or clips != 64):
+        raise ValueError("--data, --split, --part and --clips are for --int8 true.")
     model, meaning = load_checkpoint(files[0])
     if step:
         from bonegraph.inference.export_step import export_step
@@ -117,16 +119,11 @@ def _clips_of(
     import numpy as np
 
     from bonegraph.datasets.store import Store
-    from bonegraph.training.settings import read_settings
+    from bonegraph.training.settings import data_of_run
 
     if count < 1:
         raise ValueError(f"clips must be at least 1, got {count}.")
-    settings = checkpoint.with_name("config.yaml")
-    if data is None or not split:
-        if not settings.is_file():
-            raise ValueError(f"'{checkpoint}' is a checkpoint without a run; give --data STORE and --split NAME.")
-        known = read_settings(settings)
-        data, split = data or Path(known.data), split or known.split
+    data, split = data_of_run(checkpoint, data, split)
     store = Store.open(data)
     measured, trained = store.part(split, part), store.part(split, "train")
     if not len(measured) or not len(trained):

@@ -23,11 +23,13 @@ def check_answer_file(path: Path) -> None:
     """See that answers can be written, before they are made.
 
     Raises:
-        ValueError: another kind of file.
+        ValueError: another kind of file, or a folder.
         FileNotFoundError: the folder does not exist.
     """
     if path.suffix.lower() not in KINDS:
         raise ValueError(f"cannot write answers into '{path}'; the name must end in one of: {', '.join(KINDS)}.")
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder; give the name of a file for the answers.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder '{path.parent}' to write '{path.name}' into; make it first.")
 
@@ -55,7 +57,7 @@ def write_answers(
     """
     check_answer_file(path)
     text = _json(answers, about, refused or {}, top) if path.suffix.lower() == ".json" else _csv(answers, top)
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(errors="backslashreplace"))  # names of files need be in no encoding
 
 
 def _json(answers: Mapping[str, Answers], about: Mapping[str, Any], refused: Mapping[str, str], top: int) -> str:

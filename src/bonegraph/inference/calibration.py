@@ -22,6 +22,7 @@ from tqdm import tqdm
 from bonegraph.datasets.store import Store
 from bonegraph.inference.rate import at_rate
 from bonegraph.inference.recogniser import Recogniser
+from bonegraph.inference.stream.people import finite
 from bonegraph.inference.untrimmed import clips_of
 from bonegraph.inference.windows import Cutting
 from bonegraph.models.checkpoint import Calibration
@@ -93,7 +94,7 @@ def calibrate(
         progress: show a progress bar.
 
     Raises:
-        ValueError: there are no clips, no answer is right, or a number is out of range.
+        ValueError: there are no clips, no answer is right or one is no number, or a number is out of range.
     """
     if not 0 < keep <= 1:
         raise ValueError(f"keep must be a share above 0 and at most 1, got {keep}.")
@@ -241,7 +242,7 @@ def _logits(recogniser: Recogniser, store: Store, clips: Iterable[Any], cutting:
 
     def answer() -> None:
         for network, logits in zip(networks, found, strict=True):
-            logits.append(network.logits(waiting))
+            logits.append(torch.from_numpy(finite(network.logits(waiting).numpy())))
         waiting.clear()
 
     for number, clip in enumerate(clips):

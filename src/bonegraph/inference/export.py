@@ -79,10 +79,12 @@ def check_target(path: Path) -> None:
     """See that a file of this name can be exported, before anything takes time.
 
     Raises:
-        ValueError: the ending is neither .onnx nor .pt2, there is no such folder, or what is needed is not installed.
+        ValueError: the ending is neither .onnx nor .pt2, it is a folder or in none, or what is needed is not installed.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"'{path.name}' must end in .onnx (ONNX) or .pt2 (torch.export).")
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder; give the name of a file.")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder '{path.parent}' for '{path.name}'; make it first.")
     if path.suffix == ".onnx":
@@ -137,14 +139,33 @@ def export(
     told = about(model, meaning, mask=mask, least_frames=least)
     if path.suffix == ".onnx":
         say("writing operators of ONNX")
-        data = onnx_bytes(program, told)
-        run = onnx_run(data)
+        data, start = onnx_bytes(program, told), onnx_run
     else:
-        data = program_bytes(program, told)
-        run = program_run(data)
+        data, start = program_bytes(program, told), program_run
     say("comparing the numbers")
+    error, batches = write_checked(
+        path, data, lambda: largest_error(model, start(data), usual_length(meaning), mask=mask, least=least)
+    )
+    return Exported(path, error, batches, len(data), least)
+
+
+def write_checked(path: Path, data: bytes, compare: Callable[[], tuple[float, int]]) -> tuple[float, int]:
+    """Write a file for another runtime, if it gives the numbers of its network there.
+
+    Args:
+        path: of the file.
+        data: what it holds.
+        compare: runs the data; gives the largest relative error, and over how many batches.
+
+    Returns:
+        What the comparison gave.
+
+    Raises:
+        ValueError: it does not run, or gives other numbers; nothing is written.
+        OSError: the file cannot be written; nothing half-written stays.
+    """
     try:
-        error, batches = largest_error(model, run, usual_length(meaning), mask=mask, least=least)
+        error, batches = compare()
     except Exception as problem:  # those of onnxruntime have no common base
         why = first_line(problem)
         raise ValueError(f"'{path.name}' would not run: {why}; not written{_otherwise(path)}.") from None
@@ -153,7 +174,7 @@ def export(
             f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
         )
     write_whole(path, data)
-    return Exported(path, error, batches, len(data), least)
+    return error, batches
 
 
 def fixed_people(model: ActionModel) -> int:
@@ -199,19 +220,23 @@ def traced(model: ActionModel, *, mask: bool = True) -> ExportedProgram:
             program = torch.export.export(network.eval(), (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export {_named(model)}: {first_line(error)}") from None
-    _drop_guards(program)
+    make_portable(program)
     return program
 
 
-def _drop_guards(program: ExportedProgram) -> None:
-    """Let a program take clips whose memory torch would lay out otherwise than the example's, such as an odd T.
+def make_portable(program: ExportedProgram) -> None:
+    """Take from a program what holds for this process or this machine alone.
 
-    The values need no such guards, which the comparison of the numbers sees to. torch has no documented way to leave
-    them out; where this one is gone they stay, and a program that then refuses clips is not written.
+    Guards on the layout of the example in memory, which a clip of odd T may have otherwise: the values need none, which
+    the comparison of the numbers sees to. torch has no documented way to leave them out; where this one is gone they
+    stay, and a program that then refuses clips is not written. And the place in the sources that each operation comes
+    from, which would tell folders of this machine to whoever gets the file.
     """
     guards = getattr(program, "_guards_code", None)
     if isinstance(guards, list):
         guards.clear()
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
 
 
 def least_frames(program: ExportedProgram) -> int:
@@ -240,13 +265,22 @@ def onnx_bytes(
     """
     try:
         with quiet():
-            made = torch.onnx.export(program, (), dynamo=True, output_names=[*outputs], verbose=False)
+            made = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                output_names=[*outputs],
+                verbose=False,
+                custom_translation_table={torch.ops.aten.logaddexp.default: _logaddexp},
+            )
             assert made is not None
             proto = made.model_proto
     except Exception as error:  # as above
         raise ValueError(f"torch cannot make ONNX of the network: {first_line(error)}") from None
     graph = proto.graph
     del graph.value_info[:]  # shapes in between, in names of torch's own
+    for part in (graph, *graph.node, *graph.input, *graph.output):  # how torch came to it, a third of a small file
+        del part.metadata_props[:]
     _rename(graph, dict(zip((value.name for value in graph.input), inputs, strict=False)))
     axes = {**inputs, **outputs}
     for value in (*graph.input, *graph.output):
@@ -259,6 +293,13 @@ def onnx_bytes(
     proto.doc_string = "Logits of human actions from skeletons; everything about them is in metadata_props, as JSON."
     data: bytes = proto.SerializeToString()
     return data
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    """log(exp x + exp y) in operators of ONNX; torch's own takes exp as it stands, which is 0 below -104."""
+    from onnxscript import opset18 as op
+
+    return op.Add(op.Max(x, y), op.Log(op.Add(1.0, op.Exp(op.Neg(op.Abs(op.Sub(x, y)))))))
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

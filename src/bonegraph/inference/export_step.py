@@ -18,8 +18,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.export import Dim
 
-from bonegraph.files import write_whole
-from bonegraph.inference.export import LIMIT, check_target, first_line, onnx_bytes, onnx_session, quiet
+from bonegraph.inference.export import (
+    check_target,
+    first_line,
+    make_portable,
+    onnx_bytes,
+    onnx_session,
+    quiet,
+    write_checked,
+)
 from bonegraph.inference.fast.convolution import documented_operations
 from bonegraph.inference.stream.causal import obstacle
 from bonegraph.inference.stream.network import FrameNetwork
@@ -106,15 +113,7 @@ def export_step(
     say("tracing the step")
     data = _onnx(network, frames, _told(model, meaning, network, frames))
     say("comparing the numbers")
-    try:
-        error, blocks = largest_error(network, step_run(data), frames)
-    except Exception as problem:  # those of onnxruntime have no common base
-        raise ValueError(f"'{path.name}' would not run: {first_line(problem)}; not written.") from None
-    if not error <= LIMIT:  # nor if it is no number
-        raise ValueError(
-            f"'{path.name}' would differ from the network by {error:.1e} (relative; at most {LIMIT:.0e}); not written."
-        )
-    write_whole(path, data)
+    error, blocks = write_checked(path, data, lambda: largest_error(network, step_run(data), frames))
     return ExportedStep(path, error, blocks, len(data), frames, network.latency)
 
 
@@ -185,7 +184,7 @@ def _onnx(network: FrameNetwork, frames: int, told: dict[str, str]) -> bytes:
             )
     except Exception as error:  # torch has many, without a common base
         raise ValueError(f"torch cannot export the step: {first_line(error)}") from None
-    getattr(program, "_guards_code", []).clear()  # as in `export.traced`
+    make_portable(program)
     numbers = range(len(state))
     inputs_named = {"positions": "R F V C", "visible": "R F V"} | {f"state_{number}": "R" for number in numbers}
     outputs_named = {"logits": "R G classes", "features": "R G D", "counts": "R G"}

@@ -79,8 +79,8 @@ def export_int8(
     check_fits(meaning, store)
     people = fixed_people(model)
     with tempfile.TemporaryDirectory() as folder:
-        export(model, meaning, Path(folder) / "whole.onnx", mask=mask, say=say)
-        whole = (Path(folder) / "whole.onnx").read_bytes()
+        export(model, meaning, Path(folder) / path.name, mask=mask, say=say)
+        whole = (Path(folder) / path.name).read_bytes()
     say(f"measuring ranges on {len(ranges)} clips")
     small = quantised(whole, calibration_inputs(meaning, store, ranges, mask=mask, people=people))
     one = next(calibration_inputs(meaning, store, ranges[:1], mask=mask, people=people))

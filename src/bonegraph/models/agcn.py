@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, hop_distances
-from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, chain, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -221,12 +221,11 @@ class AGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.register_buffer("adjacency", directed(skeleton), persistent=False)
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)
         self.units = chain(Unit, config, self.adjacency.shape)
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
         for module in self.modules():
             if isinstance(module, Similarity):  # one convolution for 2 K embeddings, each with a fan-out of its own

@@ -40,14 +40,15 @@ class People(NamedTuple):
         return None if self.visible is None else self.visible.any(dim=2)
 
 
-def check_classes(num_classes: int) -> None:
-    """See that there is something to recognise.
+def linear_head(width: int, num_classes: int) -> nn.Linear:
+    """The last layer of a network: from pooled features to logits.
 
     Raises:
         ValueError: there is no class.
     """
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+    return nn.Linear(width, num_classes)
 
 
 def check_input(x: Tensor, channels: int, skeleton: Skeleton) -> None:

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features
 from bonegraph.graph import Floats, hop_distances
-from bonegraph.models.base import ActionModel, InputNorm, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.stgcn import DIVISOR, TemporalConvolution, Width, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -192,7 +192,7 @@ class _Baseline(ActionModel):
             Unit(convolution(before, after, stride), before, after, stride, config.dropout)
             for before, after, stride in zip(inputs, config.widths, config.strides, strict=True)
         )
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
 
     def _arranged(self, x: Float[Tensor, "r c t v"]) -> Tensor:

@@ -26,7 +26,7 @@ from torch.nn import functional
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats
 from bonegraph.models.agcn import check_people, directed, layout
-from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.stgcn import TemporalConvolution, Width, chain, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -228,11 +228,10 @@ class CTRGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.input_norm = InputNorm(max(1, config.people) * skeleton.num_joints, config.in_channels)
         self.units = chain(Unit, config, directed(skeleton).transpose(1, 2))
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
         for module in self.modules():
             if isinstance(module, Refinement):  # one convolution for K or 2 K, each with a fan-out of its own

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from bonegraph.features import Branch, Features, every, hide, hides, pool, resample
 from bonegraph.graph import Floats
-from bonegraph.models.base import ActionModel, InputNorm, Loss, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, linear_head, normalise_people
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
@@ -181,7 +181,6 @@ class DualHead(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         scales = skeleton, config.gcn_scales, config.g3d_scales
         fine_paths = Paths(*scales, config.windows, 1, config.dilations)
@@ -196,8 +195,8 @@ class DualHead(ActionModel):
         self.temporal = nn.ModuleList(map(TemporalAttention, sources))
         sources = {"cross": coarse[1:], "self": fine[1:], "none": ()}[config.spatial_attention]
         self.spatial = nn.ModuleList(SpatialAttention(channels, skeleton.num_joints) for channels in sources)
-        self.fine_head = nn.Linear(fine[2], num_classes)
-        self.coarse_head = nn.Linear(coarse[2], num_classes)
+        self.fine_head = linear_head(fine[2], num_classes)
+        self.coarse_head = linear_head(coarse[2], num_classes)
         initialise(self)
         for attention in (*self.temporal, *self.spatial):
             for value in attention.parameters():

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy
-from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.dropout import Dropout
 from bonegraph.models.stgcn import (
     DIVISOR,
@@ -236,14 +236,13 @@ class KTH(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.register_buffer("adjacency", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = ResidualUnit if config.residual else PlainUnit
         self.units = chain(unit, config, self.adjacency.shape)
         self.last_norm = nn.BatchNorm2d(config.widths[-1]) if config.residual else None
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
 
     def stages(

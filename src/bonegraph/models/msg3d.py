@@ -27,7 +27,7 @@ from torch.nn import functional
 from bonegraph.features import Branch, Features, Shift, every, hide, hides, shift_of
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
-from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
 from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
@@ -490,7 +490,6 @@ class MSG3D(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         paths = Paths(
             skeleton,
@@ -507,7 +506,7 @@ class MSG3D(ActionModel):
             Block(before, after, stride, paths, first=index == 0)
             for index, (before, after, stride) in enumerate(zip(inputs, config.widths, config.strides, strict=True))
         )
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
 
     def stages(

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, every, hide, hides
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
-from bonegraph.models.base import ActionModel, InputNorm, People, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, People, check_input, linear_head, normalise_people
 from bonegraph.models.dropout import Dropout
 from bonegraph.models.lines import Lines, as_lines, from_lines
 from bonegraph.second_order.mode import above
@@ -321,13 +321,12 @@ class STGCN(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.register_buffer("adjacency", partitioned(config, skeleton, distances))
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         unit = {"joint": JointUnit, "factorised": FactorisedUnit}[config.unit]
         self.units = chain(unit, config, self.adjacency.shape)
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
         # As the maps are, so that no step has to reorder weights.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from bonegraph.features import Features, hide
 from bonegraph.graph import Floats, Normalisation, Strategy
-from bonegraph.models.base import ActionModel, InputNorm, check_classes, check_input, normalise_people
+from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.dropout import Dropout
 from bonegraph.models.stgcn import (
     DIVISOR,
@@ -210,11 +210,10 @@ class STGCNpp(ActionModel):
 
     def __init__(self, config: Config, skeleton: Skeleton, num_classes: int, distances: Floats | None = None) -> None:
         super().__init__()
-        check_classes(num_classes)
         self.config, self.skeleton = config, skeleton
         self.input_norm = InputNorm(skeleton.num_joints, config.in_channels)
         self.units = chain(Unit, config, partitioned(config, skeleton, distances))
-        self.head = nn.Linear(config.widths[-1], num_classes)
+        self.head = linear_head(config.widths[-1], num_classes)
         initialise(self)
 
     def stages(

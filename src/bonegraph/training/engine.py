@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import lightning
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.precision import DoublePrecision
 
@@ -28,6 +30,20 @@ class Double(DoublePrecision):
     def convert_input(self, data: Any) -> Any:
         """A batch with positions in float64."""
         return replace(data, positions=data.positions.double()) if isinstance(data, Batch) else data
+
+
+def slurm() -> list[SLURMEnvironment]:
+    """SLURM, where it started us, without what Lightning does there on SIGUSR1.
+
+    That is a checkpoint within an epoch, preferred ever after to later ones of whole epochs, and a job put back into
+    the queue; our runs go on from whole epochs when the same command is given again, by whomever.
+
+    Raises:
+        RuntimeError: SLURM was told of tasks in a way that Lightning does not take.
+    """
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)]
 
 
 class quiet(warnings.catch_warnings):

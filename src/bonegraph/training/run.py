@@ -35,7 +35,7 @@ from bonegraph.models.registry import build
 from bonegraph.models.start import start_from
 from bonegraph.skeleton import Skeleton, way_out
 from bonegraph.training.distances import training_distances
-from bonegraph.training.engine import Bar, Double, quiet
+from bonegraph.training.engine import Bar, Double, quiet, slurm
 from bonegraph.training.keeping import Curves, KeepBest, KeepLast, WholeFiles, read_curves
 from bonegraph.training.settings import Settings, read_settings
 from bonegraph.training.stopping import StopEarly
@@ -47,6 +47,10 @@ BEST = "checkpoints/best.safetensors"
 LAST = "checkpoints/last.ckpt"
 CURVES = "metrics.csv"
 STOPPED = "stopped; the same command goes on from the last finished epoch."
+OTHERS_GONE = (
+    "another process of this training ended or cannot be reached, its own messages say why; "
+    "the same commands go on from the last finished epoch."
+)
 
 
 def fit(
@@ -76,7 +80,7 @@ def fit(
     Raises:
         FileNotFoundError: the store is missing.
         ValueError: store and settings do not fit, or the folder holds a run with other settings.
-        OSError: the folder cannot be written, or another run is training in it.
+        OSError: the folder cannot be written, another run is training in it, or another process of this one is gone.
         KeyboardInterrupt: Ctrl-C; the finished epochs stay.
     """
     folder = Path(folder)
@@ -163,7 +167,7 @@ def _train(
                 gradient_clip_val=settings.optimizer.clip_norm or None,
                 logger=TensorBoardLogger(str(folder), name="", version="tensorboard"),
                 callbacks=callbacks,
-                plugins=[WholeFiles(), *([Double()] if settings.precision == "64-true" else [])],
+                plugins=[WholeFiles(), *slurm(), *([Double()] if settings.precision == "64-true" else [])],
                 check_val_every_n_epoch=settings.validate_every,
                 limit_val_batches=1.0 if len(data.validation) else 0,
                 num_sanity_val_steps=0,
@@ -173,7 +177,7 @@ def _train(
                 log_every_n_steps=1,
                 default_root_dir=folder,
             )
-        except (MisconfigurationException, TypeError, ValueError) as error:
+        except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"cannot train on accelerator {accelerator}, devices {devices}: {error}") from None
         _check_started(trainer.world_size)
         task = Task(model, settings, store.skeleton)
@@ -185,23 +189,37 @@ def _train(
         except (SystemExit, KeyboardInterrupt):
             # Lightning turns Ctrl-C and SIGTERM into an exit of its own, the latter with status 0.
             raise KeyboardInterrupt(STOPPED) from None
+        except RuntimeError as error:
+            if trainer.world_size > 1 and _says_others_are_gone(error):
+                raise ConnectionError(OTHERS_GONE) from None
+            raise
     if trainer.is_global_zero:
         with writing(folder / FINAL):
             save_checkpoint(folder / FINAL, task.model, meaning)
 
 
+def _says_others_are_gone(error: RuntimeError) -> bool:
+    """Whether processes that train together lost each other; gloo has no error of its own."""
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
+
+
 def _check_started(processes: int) -> None:
-    """See that as many processes were started as train together: others would each train alone, in the same folder.
+    """See that as many processes were started as train together.
+
+    More of them would each train alone, in the same folder; fewer would wait for the others for half an hour.
 
     Raises:
-        ValueError: torchrun started another number.
+        ValueError: torchrun or srun started another number.
     """
-    started = os.environ.get("WORLD_SIZE", "")
+    of_step = os.environ.get("SLURM_STEP_NUM_TASKS", "")  # 1 where somebody works within `srun --pty`
+    started = os.environ.get("WORLD_SIZE") or (of_step if of_step != "1" else "")
     if started.isdecimal() and int(started) != processes:
         raise ValueError(
-            f"{started} processes were started, but --devices and --nodes make {processes}; "
-            f"give as many --devices as torchrun has --nproc_per_node, and as many --nodes as --nnodes."
+            f"{started} processes were started, but --devices and --nodes make {processes}; give as many --devices as "
+            "torchrun has --nproc_per_node, or srun --ntasks-per-node, and as many --nodes as there are machines."
         )
+    if not started and not of_step and processes > 1 and "SLURM_STEP_ID" not in os.environ and slurm():
+        raise ValueError(f"SLURM is to start {processes} processes, but started this one alone; put srun before it.")
 
 
 def is_first_process() -> bool:

@@ -115,3 +115,18 @@ def read_settings(path: str | Path) -> Settings:
         return Settings.from_plain(plain)
     except ValueError as error:
         raise ValueError(f"'{path}': {error}") from None
+
+
+def data_of_run(checkpoint: Path, data: Path | None, split: str) -> tuple[Path, str]:
+    """Store and split as they are given or, where they are not, as the run of a checkpoint was trained with them.
+
+    Raises:
+        ValueError: something is not given, and the checkpoint lies in no run folder; or its settings are damaged.
+    """
+    if data is not None and split:
+        return data, split
+    settings = checkpoint.with_name("config.yaml")
+    if not settings.is_file():
+        raise ValueError(f"'{checkpoint}' is a checkpoint without a run; give --data STORE and --split NAME.")
+    known = read_settings(settings)
+    return data or Path(known.data), split or known.split

@@ -17,10 +17,15 @@ __all__ = ["Naive", "naive"]
 
 
 def naive(model: ActionModel) -> Naive | None:
-    """A naive network with a copy of the weights of a model, None where nobody wrote it down.
+    """A naive network with a copy of the weights of a model, in its mode; None where nobody wrote it down.
 
     ST-GCN of factorised units, MS-G3D, and DualHead-Net with cross attention and subsampling by two.
     """
+    made = _written_down(model)
+    return None if made is None else made.train(model.training)
+
+
+def _written_down(model: ActionModel) -> Naive | None:
     kind = type(model)  # exactly: STF is an MS-G3D with graphs of its own
     if kind is stgcn.STGCN:
         assert isinstance(model, stgcn.STGCN)

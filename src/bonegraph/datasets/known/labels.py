@@ -48,7 +48,14 @@ class Found(NamedTuple):
 
 
 class Labelled(Container):
-    """Recordings in a folder, one file each, and where their labels come from."""
+    """Recordings in a folder, one file each (or one folder), and where their labels come from.
+
+    The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file``, ``label`` and
+    any further facts, such as ``subject``; or a folder with one folder per class, perhaps within ``train``, ``val`` and
+    ``test``. A column that says ``train``, ``val`` or ``test`` becomes a split of its name (``given``, if it is called
+    ``part``). A column ``subject`` gives the split ``xsub``, which tests on one subject in five and validates on as
+    many. Where there is neither, the split ``random`` takes clips of each class by the seed.
+    """
 
     patterns: tuple[str, ...]
     has_confidence = True

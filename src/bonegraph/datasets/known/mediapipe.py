@@ -15,11 +15,7 @@ from bonegraph.skeleton import SKELETONS
 class MediaPipeSet(Labelled):
     """Landmarks as people save them of MediaPipe Pose, one ``.json``, ``.csv`` or ``.npy`` file for each clip.
 
-    The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file``, ``label`` and
-    any further facts, such as ``subject``; or a folder with one folder per class. A column of ``train``, ``val`` and
-    ``test`` is a split of its name (``given``, if it is called ``part``). A column ``subject`` gives the split
-    ``xsub``, which tests on one subject in five and validates on as many. Where there is neither, the split ``random``
-    takes clips of each class by the seed.
+    Labels and splits come from a table or from folders, see `bonegraph.datasets.known.labels.Labelled`.
 
     Args:
         fps: frames per second; default 30.

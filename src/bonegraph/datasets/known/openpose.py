@@ -14,11 +14,7 @@ from bonegraph.sequence import Sequence
 class OpenPoseSet(Labelled):
     """Folders of frames as OpenPose writes them with ``--write_json``, one folder for each clip, BODY_25 or COCO.
 
-    The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file`` (the folder of a
-    clip), ``label`` and any further facts, such as ``subject``; or a folder with one folder per class that holds the
-    folders of its clips. A column of ``train``, ``val`` and ``test`` is a split of its name (``given``, if it is called
-    ``part``). A column ``subject`` gives the split ``xsub``, which tests on one subject in five and validates on as
-    many. Where there is neither, the split ``random`` takes clips of each class by the seed.
+    Labels and splits come from a table or from folders, see `bonegraph.datasets.known.labels.Labelled`.
 
     Args:
         fps: frames per second of the videos; default 30.

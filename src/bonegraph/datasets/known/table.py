@@ -18,11 +18,7 @@ from bonegraph.sequence import Sequence
 class TableSet(Labelled):
     """Your own recordings, one ``.csv`` or ``.npy`` file each (see the table in docs/data.md).
 
-    The source is a folder with ``labels.csv`` (or that file, by any name), whose columns are ``file``, ``label`` and
-    any further facts, such as ``subject``; or a folder with one folder per class, perhaps within ``train``, ``val`` and
-    ``test``. A column that says ``train``, ``val`` or ``test`` becomes a split of its name (``given``, if it is called
-    ``part``). A column ``subject`` gives the split ``xsub``, which tests on one subject in five and validates on as
-    many. Where there is neither, the split ``random`` takes clips of each class by the seed.
+    Labels and splits come from a table or from folders, see `bonegraph.datasets.known.labels.Labelled`.
 
     Args:
         skeleton: a name or a YAML file; default the built-in one with the joints of the first file.

@@ -78,17 +78,12 @@ class Convolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "r c t v"], add: Float[Tensor, "r d s v"] | None = None) -> Tensor:
         """(R, C, T, V) -> (R, D, T / stride, V)."""
-        if self.goes_to_onednn(x):
+        if onednn_takes(x):
             return self._onednn(x, add)
         out = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
         if add is not None:
             out = out.add_(add)
         return out.relu_() if self.relu else out
-
-    @staticmethod
-    def goes_to_onednn(x: Tensor) -> bool:
-        """Whether such an input goes to oneDNN directly."""
-        return not documented_only() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel() > 0
 
     def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
         """The same in one operation, with weights in the order that oneDNN wants for such an input."""
@@ -106,6 +101,11 @@ class Convolution(nn.Module):
             add = add.contiguous(memory_format=torch.channels_last)
             out = operation.binary(x, add, *weights, "add", 1.0, "relu" if self.relu else None, [], "")
         return out
+
+
+def onednn_takes(x: Tensor) -> bool:
+    """Whether this goes to oneDNN directly."""
+    return not documented_only() and has_onednn(x.dtype) and x.device.type == "cpu" and x.numel() > 0
 
 
 @cache

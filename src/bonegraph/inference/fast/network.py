@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from bonegraph.inference.fast import baselines as fast_baselines
 from bonegraph.inference.fast import blocks, branches, own_graphs, units
 from bonegraph.inference.fast.convolution import Convolution, documented_operations, folded
 from bonegraph.inference.fast.joints import unreached_last
@@ -33,7 +34,7 @@ PARTS: dict[type[nn.Module], Exchange] = {
     stgcnpp.Unit: branches.STGCNppUnit,
     kth.PlainUnit: units.PlainUnit,
     kth.ResidualUnit: units.ResidualUnit,
-    baselines.Unit: units.baseline,
+    baselines.Unit: fast_baselines.unit,
     ctrgcn.Unit: own_graphs.ChannelwiseUnit,
     agcn.Unit: own_graphs.AdaptiveUnit,
     stgcn.Shortcut: lambda part, graph: units.shortcut(part) or part,

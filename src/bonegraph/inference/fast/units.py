@@ -11,7 +11,7 @@ from bonegraph.inference.fast.convolution import Convolution, folded
 from bonegraph.inference.fast.joints import Collection, Spatial, weighted_graph
 from bonegraph.inference.fast.winograd import NineTaps, temporal
 from bonegraph.inference.folding import Affine, affine
-from bonegraph.models import baselines, kth, stgcn
+from bonegraph.models import kth, stgcn
 
 
 def shortcut(residual: nn.Module | None) -> nn.Module | None:
@@ -99,25 +99,6 @@ class ResidualUnit(nn.Module):
             hide(self.spatial(out), frames), None if self.shortcut is None else self.shortcut(x)
         )
         return result
-
-
-class TemporalUnit(nn.Module):
-    """Unit of the temporal baseline: one convolution, + residual, ReLU."""
-
-    def __init__(self, unit: baselines.Unit) -> None:
-        super().__init__()
-        self.convolution = folded(unit.convolution, unit.norm, relu=True)
-        self.residual = shortcut(unit.residual)
-
-    def forward(self, x: Tensor, *, frames: Tensor | None = None) -> Tensor:
-        """One unit; frames that do not count are zero already."""
-        result: Tensor = self.convolution(x, None if self.residual is None else self.residual(x))
-        return result
-
-
-def baseline(unit: baselines.Unit, graph: Tensor | None = None) -> nn.Module:
-    """Unit of a baseline; one with weights of every edge stays as it is."""
-    return TemporalUnit(unit) if isinstance(unit.convolution, nn.Conv2d) else unit
 
 
 def _scaled(change: Affine, times: int) -> Affine:

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.inference.fast.convolution import Convolution, folded
+from bonegraph.inference.fast.convolution import Convolution, folded, onednn_takes
 from bonegraph.inference.folding import Affine
 
 TAPS = 9
@@ -122,7 +122,7 @@ class NineTaps(Convolution):
         """This convolution by tiles, where an input of such frames, joints and type goes that way, whatever its C."""
         short = (x.shape[2] - 1) // self.stride[0] + 1 < SHORTEST
         # Of one joint, memory may be in either order.
-        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not self.goes_to_onednn(x) or not has_groups():
+        if short or x.dtype != torch.float32 or x.shape[3] == 1 or not onednn_takes(x) or not has_groups():
             return None
         if self._tiles is None:
             self._tiles = Tiles(self.weight, self.bias, self.stride[0], relu=self.relu)
