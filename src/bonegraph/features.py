@@ -98,15 +98,25 @@ def hide(x: Float[Tensor, "r c t v"], frames: Bool[Tensor, "r t"] | None) -> Flo
     return x if frames is None else x * frames[:, None, :, None]
 
 
+def over_joints(maps: Float[Tensor, "r c t v"]) -> Float[Tensor, "r t c"]:
+    """Mean over the joints of each frame.
+
+    A sum and the channels last, so that the gradient of a map whose channels lie side by side does, too: that of a mean
+    would be a map in another order, and what comes before it slow to go back through.
+    """
+    return maps.permute(0, 2, 3, 1).sum(dim=2) / maps.shape[3]
+
+
 def pool(features: Features) -> Float[Tensor, "n c"]:
     """Mean over frames and joints of each person, then over the people of each clip. What is masked does not count."""
     maps, owner, frames, count = features.maps, features.owner, features.frames, features.num_clips
+    by_frame = over_joints(maps)
     if frames is None:
-        people = maps.mean(dim=(2, 3))
+        people = by_frame.mean(dim=1)
         weight = torch.ones_like(owner, dtype=maps.dtype)
     else:
         seen = frames.sum(dim=1)
-        people = (maps.mean(dim=3) * frames[:, None, :]).sum(dim=2) / seen.clamp(min=1)[:, None]
+        people = (by_frame * frames[:, :, None]).sum(dim=1) / seen.clamp(min=1)[:, None]
         weight = (seen > 0).to(maps.dtype)
     total = maps.new_zeros(count, maps.shape[1]).index_add(0, owner, people * weight[:, None])
     return total / maps.new_zeros(count).index_add(0, owner, weight).clamp(min=1)[:, None]

@@ -24,9 +24,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bonegraph.features import Branch, Features, every, hide, hides, pool, resample
+from bonegraph.features import Branch, Features, every, hide, hides, over_joints, pool, resample
 from bonegraph.graph import Floats
 from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, linear_head, normalise_people
+from bonegraph.models.layout import every_frame
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
@@ -126,7 +127,7 @@ class TemporalAttention(nn.Conv1d):
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r t"]:
         """Attention of the frames; those that do not count are zero already."""
-        return super().forward(x.mean(dim=3)).sigmoid()[:, 0]
+        return super().forward(over_joints(x).mT).sigmoid()[:, 0]
 
 
 class SpatialAttention(nn.Conv1d):
@@ -138,7 +139,7 @@ class SpatialAttention(nn.Conv1d):
 
     def forward(self, x: Float[Tensor, "r c t v"], frames: Frames | None = None) -> Float[Tensor, "r v"]:
         """Attention of the joints; frames that do not count are zero already, and left out of the mean."""
-        total = x.sum(dim=2)
+        total = x.permute(0, 2, 3, 1).sum(dim=1).mT
         mean = total / x.shape[2] if frames is None else total / frames.sum(dim=1).clamp(min=1)[:, None, None]
         return super().forward(mean).sigmoid()[:, 0]
 
@@ -269,7 +270,7 @@ class DualHead(ActionModel):
         out = self.backbone(people.rows.contiguous(memory_format=torch.channels_last), frames)
         yield found(out, frames, 1), found(out, frames, 1)
         step = self.config.subsample
-        coarse = out[:, :, ::step]
+        coarse = every_frame(out, step)
         fine = hide(self.embed(out), frames)
         coarse_frames = None if frames is None else frames[:, ::step]
         told = told or Attentions([], [], [], people.owner)

@@ -28,6 +28,7 @@ from bonegraph.features import Branch, Features, Shift, every, hide, hides, shif
 from bonegraph.graph import Floats, scales
 from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
+from bonegraph.models.layout import channels_last, every_frame, ordered
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
 from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
@@ -151,7 +152,7 @@ class MultiScaleGCN(nn.Module):
         out = self.conv(aggregate(x, graph)) if few else self._weight_first(x, graph)
         if shift is not None:
             out = out + self._shifted(shift, graph)
-        return functional.relu(self.norm(out))
+        return ordered(self.norm(channels_last(out))).relu_()
 
     def _weight_first(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
         """The same sum. What the graphs' gradient needs is kept, so that a focus of x has not to weight all again."""
@@ -220,22 +221,25 @@ class MultiScaleTCN(nn.Module):
         *parts, pooled = torch.split(rest, list(self.parts[:-1]), dim=1)
         pooled = functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0))
         outs = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
-        out = torch.cat([self.norm(torch.cat([*outs, pooled], dim=1)), plain], dim=1) + self.residual(x)
-        return functional.relu(out) if self.relu else out
+        normed = ordered(self.norm(torch.cat([*outs, pooled], dim=1)))
+        out = torch.cat([normed, plain], dim=1).add_(self.residual(x))
+        return ordered(out.relu_() if self.relu else out)
 
     def _reduced(self, x: Float[Tensor, "r c t v"]) -> tuple[Float[Tensor, "r e t v"], Float[Tensor, "r f s v"]]:
         """What the 1x1 convolutions give the other branches, and the plain branch at the frames that it keeps.
 
         In training its statistics are those of these frames, as in the released code.
         """
-        given, norm = self.reduce(x), self.reduce_norm
+        given, norm = ordered(self.reduce(x)), self.reduce_norm
         others = given.shape[1] - self.parts[-1]
+        shares = [others, self.parts[-1]]
         if self.stride == 1 or not self.training:
-            normed = norm(given)
-            return normed[:, :others], normed[:, others:, :: self.stride]
+            rest, plain = torch.split(ordered(norm(given)), shares, dim=1)
+            return rest, every_frame(plain, self.stride)
         assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
         momentum = 0.0 if norm.momentum is None else norm.momentum
+        given_rest, given_plain = map(channels_last, torch.split(given, shares, dim=1))
         rest, plain = (
             functional.batch_norm(
                 part,
@@ -248,11 +252,11 @@ class MultiScaleTCN(nn.Module):
                 norm.eps,
             )
             for part, channels in (
-                (given[:, :others], slice(0, others)),
-                (given[:, others:, :: self.stride], slice(others, None)),
+                (given_rest, slice(0, others)),
+                (ordered(every_frame(given_plain, self.stride)), slice(others, None)),
             )
         )
-        return rest, plain
+        return ordered(rest), ordered(plain)
 
 
 class G3D(nn.Module):
@@ -298,35 +302,32 @@ class G3D(nn.Module):
 
         ``extra`` is added to the graphs of each row in every pair of frames of a window.
         """
-        rows, x = x.shape[0], x[:, :, :: self.every]
+        rows, x = x.shape[0], every_frame(x, self.every)
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
         inside = self._gather_first(x, extra) if few else self._weight_first(x, extra)
         if shift is not None:
             inside = inside + self._shifted(shift, x.shape[2], extra)
-        inside = functional.relu(self.norm(inside))
-        flat = rearrange(self.collapse.weight, "d c 1 i 1 -> d (c i)")
-        out = torch.matmul(flat, rearrange(inside, "b c 1 (i v) -> b (c i) v", i=self.window))
-        assert self.collapse.bias is not None
-        out = (
-            rearrange(out, "(r t) d v -> r d t v", r=rows, t=(x.shape[2] - 1) // self.stride + 1)
-            + self.collapse.bias[:, None, None]
-        )
-        normed: Tensor = self.collapse_norm(out.contiguous(memory_format=torch.channels_last))
-        return normed
+        inside = ordered(self.norm(ordered(inside))).relu_()
+        # The frames of a window as channels: a view, and a 1x1 convolution.
+        frames = rearrange(inside, "(r t) d v i -> r (i d) t v", r=rows)
+        weight = rearrange(self.collapse.weight, "d c 1 i 1 -> d (i c) 1 1")
+        normed: Tensor = self.collapse_norm(ordered(functional.conv2d(frames, weight, self.collapse.bias)))
+        return ordered(normed)
 
     def _gather_first(
         self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
-    ) -> Float[Tensor, "b d 1 iv"]:
+    ) -> Float[Tensor, "b d v i"]:
         """Every window as a graph of its own, b = r s of them, then the weights."""
         taps = self._taps(x)
         nodes = rearrange(torch.stack(taps, dim=3), "r c t j v -> (r t) c (j v)")
         graph = rearrange(self.graph + self.residual_graph, "k s q -> (k q) s")
         nodes = functional.linear(nodes, graph)
-        weighted: Tensor = self.conv(rearrange(nodes, "b c (k q) -> b (k c) 1 q", k=len(self.graph)))
+        nodes = rearrange(nodes, "b c (k i v) -> b v i (k c)", k=len(self.graph), i=self.window).permute(0, 3, 1, 2)
+        weighted: Tensor = self.conv(channels_last(nodes))
         if extra is None:
             return weighted
         own = functional.conv2d(aggregate(torch.stack(taps).sum(dim=0), extra), self.conv.weight)
-        return self._everywhere(weighted, rearrange(own, "r d t w -> (r t) d w"))
+        return weighted + rearrange(own, "r d t w -> (r t) d w 1")  # the same in each frame of a window
 
     def _taps(self, x: Float[Tensor, "r c t ..."]) -> list[Float[Tensor, "r c s ..."]]:
         """The frames of all windows, first frames first."""
@@ -336,14 +337,9 @@ class G3D(nn.Module):
         starts = range(0, self.window * self.dilation, self.dilation)
         return [padded[:, :, start : start + last : self.stride] for start in starts]
 
-    def _everywhere(self, inside: Float[Tensor, "b d 1 iv"], own: Float[Tensor, "b d v"]) -> Float[Tensor, "b d 1 iv"]:
-        """Add what the rows' own graphs give, the same to each frame of a window."""
-        inside = rearrange(inside, "b d 1 (i v) -> b d i v", i=self.window)
-        return rearrange(inside + own[:, :, None], "b d i v -> b d 1 (i v)")
-
     def _weight_first(
         self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
-    ) -> Float[Tensor, "b d 1 iv"]:
+    ) -> Float[Tensor, "b d v i"]:
         """The weights once a frame, then the windows as a convolution over time with V·K channels.
 
         The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
@@ -353,37 +349,39 @@ class G3D(nn.Module):
         given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
         # A line of frames for each channel of each row, as in `bonegraph.models.lines`: there it is fastest.
         sources = rearrange(given, "r t s d -> (r d) t s").contiguous().mT.unsqueeze(2)
-        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (i w) (v k) 1 j", v=joints, w=joints)
+        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (w i) (v k) 1 j", v=joints, w=joints)
         reach = self.dilation * (self.window - 1) // 2
         out = functional.conv2d(sources, taps, stride=(1, self.stride), padding=(0, reach), dilation=(1, self.dilation))
+        inside = rearrange(out, "(r d) (w i) 1 t -> (r t) w i d", r=rows, w=joints)
         assert self.conv.bias is not None
-        inside, bias = rearrange(out, "(r d) q 1 t -> (r t) d 1 q", r=rows), self.conv.bias[:, None]
         if extra is None:
-            return inside + bias[:, None]
+            return (inside + self.conv.bias).permute(0, 3, 1, 2)
         own = by_row(rearrange(extra, "r k v w -> r w (v k)"), given)
         own = torch.bmm(self._summing(x.shape[2], own).expand(rows, -1, -1), own.flatten(2))
-        return self._everywhere(inside, rearrange(own, "r t (w d) -> (r t) d w", w=joints) + bias)
+        own = rearrange(own, "r t (w d) -> (r t) w 1 d", w=joints) + self.conv.bias
+        return (inside + own).permute(0, 3, 1, 2)  # the same in each frame of a window
 
     def _summing(self, frames: int, like: Tensor) -> Float[Tensor, "s t"]:
         """The matrix that sums the frames of each window."""
         taps = self._taps(torch.eye(frames, dtype=like.dtype, device=like.device)[None])
         return torch.stack(taps).sum(dim=0)[0].T
 
-    def _shifted(self, shift: Shift, frames: int, extra: Float[Tensor, "r k v v"] | None) -> Float[Tensor, "b d 1 iv"]:
+    def _shifted(self, shift: Shift, frames: int, extra: Float[Tensor, "r k v v"] | None) -> Float[Tensor, "b d v i"]:
         """What a shift adds: a window near the ends has fewer frames that count."""
         subsets, joints = len(self.graph), self.graph.shape[1] // self.window
         weight = rearrange(self.conv.weight, "d (k c) 1 1 -> d k c", k=subsets)
         given = torch.einsum("rc,dkc->rdk", shift.by, weight)
-        graph = rearrange(self.graph + self.residual_graph, "k (j v) q -> k v j q", v=joints).sum(dim=1)
-        added = torch.einsum("rdk,kjq->rjdq", given, graph)
+        graph = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> k v j (w i)", v=joints, w=joints)
+        added = torch.einsum("rdk,kjq->rjdq", given, graph.sum(dim=1))
         if extra is not None:
             own = torch.einsum("rdk,rkw->rdw", given, extra.sum(dim=2))
-            added = added + own.repeat(1, 1, self.window)[:, None]
+            added = added + own.repeat_interleave(self.window, dim=2)[:, None]
         counted = given.new_ones(len(given), frames)
         if shift.frames is not None:
             counted = shift.frames[:, :: self.every].to(given.dtype)
         counted = torch.stack(self._taps(counted[:, None]), dim=3)[:, 0]
-        return torch.einsum("rtj,rjdq->rtdq", counted, added).flatten(0, 1)[:, :, None]
+        added = torch.einsum("rtj,rjdq->rtqd", counted, added)
+        return rearrange(added, "r t (w i) d -> (r t) d w i", i=self.window)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from bonegraph.features import Features, every, hide, hides
 from bonegraph.graph import Floats, Normalisation, Strategy, adjacency
 from bonegraph.models.base import ActionModel, InputNorm, People, check_input, linear_head, normalise_people
 from bonegraph.models.dropout import Dropout
+from bonegraph.models.layout import every_frame, ordered
 from bonegraph.models.lines import Lines, as_lines, from_lines
 from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
@@ -183,11 +184,11 @@ class TemporalConvolution(nn.Conv2d):
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint."""
-        return super().forward(x[:, :, :: self.every])
+        return super().forward(every_frame(x, self.every))
 
     def along(self, x: Lines) -> Lines:
         """The same, from lines to lines."""
-        x, weight = x[..., :: self.every], self.weight.squeeze(3).unsqueeze(2)
+        x, weight = every_frame(x.mT, self.every).mT, self.weight.squeeze(3).unsqueeze(2)
         padding = 0, int(self.padding[0])
         out = functional.conv2d(x, weight, self.bias, self.stride[::-1], padding, self.dilation[::-1])
         return out.contiguous(memory_format=torch.channels_last)
@@ -264,7 +265,7 @@ class FactorisedUnit(nn.Module):
         out = self.dropout(self.temporal_norm(self.temporal.along(out)))
         if self.residual is not None:
             out = out.add_(self.residual.along(lines) if isinstance(self.residual, Shortcut) else lines)
-        return from_lines(out.relu_(), joints)
+        return from_lines(ordered(out.relu_()), joints)
 
 
 class Shortcut(nn.Sequential):
