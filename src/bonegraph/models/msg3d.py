@@ -30,6 +30,7 @@ from bonegraph.models.agcn import aggregate
 from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
 from bonegraph.models.layout import channels_last, every_frame, ordered
 from bonegraph.models.stgcn import DIVISOR, Shortcut, TemporalConvolution, Width, initialise
+from bonegraph.models.windows import by_window
 from bonegraph.second_order.mode import above
 from bonegraph.skeleton import Skeleton
 
@@ -340,31 +341,46 @@ class G3D(nn.Module):
     def _weight_first(
         self, x: Float[Tensor, "r c t v"], extra: Float[Tensor, "r k v v"] | None = None
     ) -> Float[Tensor, "b d v i"]:
-        """The weights once a frame, then the windows as a convolution over time with V·K channels.
+        """The weights once a frame, then a product for each window.
 
         The same sum with τ times fewer multiplications by W, and no copy of a frame for each of its windows.
         """
-        rows, subsets, joints = x.shape[0], len(self.graph), x.shape[3]
+        rows, frames, subsets, joints = x.shape[0], x.shape[2], len(self.graph), x.shape[3]
+        reach = self.dilation * (self.window - 1) // 2
+        views = self._as_views(x)
+        x = functional.pad(x, (0, 0, reach, reach)) if views else x
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets)).permute(0, 2, 3, 1)
         given = rearrange(given, "r t v (k d) -> r t (v k) d", k=subsets)  # back in one copy, which einops knows not of
-        # A line of frames for each channel of each row, as in `bonegraph.models.lines`: there it is fastest.
-        sources = rearrange(given, "r t s d -> (r d) t s").contiguous().mT.unsqueeze(2)
-        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (w i) (v k) 1 j", v=joints, w=joints)
-        reach = self.dilation * (self.window - 1) // 2
-        out = functional.conv2d(sources, taps, stride=(1, self.stride), padding=(0, reach), dilation=(1, self.dilation))
-        inside = rearrange(out, "(r d) (w i) 1 t -> (r t) w i d", r=rows, w=joints)
+        taps = rearrange(self.graph + self.residual_graph, "k (j v) (i w) -> (w i) j (v k)", v=joints, w=joints)
+        if views:
+            out = by_window(given, taps.flatten(1), self.window, self.stride)
+            inside = rearrange(out, "r t (w i) d -> (r t) w i d", w=joints)
+        else:
+            # A line of frames for each channel of each row, as in `bonegraph.models.lines`: there it is fastest.
+            lines = rearrange(given, "r t s d -> (r d) t s").contiguous().mT.unsqueeze(2)
+            kernel, padding, dilation = taps.mT.unsqueeze(2), (0, reach), (1, self.dilation)
+            out = functional.conv2d(lines, kernel, stride=(1, self.stride), padding=padding, dilation=dilation)
+            inside = rearrange(out, "(r d) (w i) 1 t -> (r t) w i d", r=rows, w=joints)
         assert self.conv.bias is not None
         if extra is None:
             return (inside + self.conv.bias).permute(0, 3, 1, 2)
         own = by_row(rearrange(extra, "r k v w -> r w (v k)"), given)
-        own = torch.bmm(self._summing(x.shape[2], own).expand(rows, -1, -1), own.flatten(2))
+        own = torch.bmm(self._summing(frames, own, padded=views).expand(rows, -1, -1), own.flatten(2))
         own = rearrange(own, "r t (w d) -> (r t) w 1 d", w=joints) + self.conv.bias
         return (inside + own).permute(0, 3, 1, 2)  # the same in each frame of a window
 
-    def _summing(self, frames: int, like: Tensor) -> Float[Tensor, "s t"]:
-        """The matrix that sums the frames of each window."""
+    def _as_views(self, x: Tensor) -> bool:
+        """Whether windows are views: on a CPU, in all digits. With few digits torch copies views that overlap."""
+        device = x.device.type
+        plain = self.dilation == 1 and not torch.compiler.is_compiling()
+        return plain and device == "cpu" and not torch.is_autocast_enabled(device)
+
+    def _summing(self, frames: int, like: Tensor, *, padded: bool) -> Float[Tensor, "s t"]:
+        """The matrix that sums the frames of each window; ``padded`` counts the padding at both ends as frames."""
         taps = self._taps(torch.eye(frames, dtype=like.dtype, device=like.device)[None])
-        return torch.stack(taps).sum(dim=0)[0].T
+        summing = torch.stack(taps).sum(dim=0)[0].T
+        reach = self.dilation * (self.window - 1) // 2
+        return functional.pad(summing, (reach, reach)) if padded else summing
 
     def _shifted(self, shift: Shift, frames: int, extra: Float[Tensor, "r k v v"] | None) -> Float[Tensor, "b d v i"]:
         """What a shift adds: a window near the ends has fewer frames that count."""

@@ -101,8 +101,8 @@ def _norm(
     return batch_norm(input, running_mean, running_var, weight, bias, momentum, eps)
 
 
-def _product(input: Tensor, mat2: Tensor) -> Tensor:
-    return bmm(input, mat2)
+def _product(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor | None:
+    return bmm(input, mat2) if out is None else None  # into given memory go only numbers
 
 
 def _concatenation(tensors: Any, dim: int = 0) -> Tensor:
