@@ -155,6 +155,11 @@ def test_aggregate_sums_the_sources_on_the_graph_of_each_row() -> None:
     assert aggregate(memory, graph.detach()).is_contiguous(memory_format=torch.channels_last)
 
 
+def test_aggregate_on_one_graph_is_that_of_the_same_for_each_row() -> None:
+    x, graph = numbers(0, 2, 3, 4, 5), numbers(1, 1, 2, 5, 5)
+    same_with_gradients(aggregate(x, graph), aggregate(x, graph.expand(2, -1, -1, -1)), [x, graph])
+
+
 @pytest.mark.parametrize("frames", MASKS, ids=["all", "masked"])
 def test_adaptive_convolution_in_loops(frames: Tensor | None) -> None:
     """f_out = Σ_k W_k f_in (A_k + B_k + C_k) + b_k."""

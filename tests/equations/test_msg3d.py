@@ -11,7 +11,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bonegraph.graph import hop_distances, scales
-from bonegraph.models.msg3d import G3D, MSG3D, Block, Config, MultiScaleGCN, MultiScaleTCN, Paths, best, released
+from bonegraph.models.msg3d import (
+    G3D,
+    MSG3D,
+    Block,
+    Config,
+    MultiScaleGCN,
+    MultiScaleTCN,
+    Paths,
+    best,
+    by_row,
+    released,
+)
 from bonegraph.models.released import FAMILIES
 from bonegraph.skeleton import SKELETONS, Skeleton
 
@@ -238,6 +249,26 @@ def test_both_orders_of_g3d_have_the_same_gradients() -> None:
         found.append(torch.autograd.grad((inside * weight).sum() + inside.square().sum(), values))
     for first, second in zip(*found, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-9)
+
+
+def test_one_graph_for_all_rows_is_not_copied() -> None:
+    x = torch.randn(2, 3, 6, 4, dtype=torch.float64, requires_grad=True)
+    graph = torch.randn(1, 5, 6, dtype=torch.float64, requires_grad=True)
+    found = by_row(graph, x), by_row(graph.expand(2, -1, -1), x)
+    torch.testing.assert_close(*found)
+    weight = torch.randn_like(found[0])
+    first, second = (torch.autograd.grad((one * weight).sum(), (x, graph)) for one in found)
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other)
+    sizes = set()
+
+    def keep(one: torch.Tensor) -> torch.Tensor:
+        sizes.add(one.untyped_storage().nbytes())
+        return one
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+        by_row(graph, x)
+    assert sizes == {graph.nbytes, x.nbytes}
 
 
 def test_a_block_is_its_paths() -> None:

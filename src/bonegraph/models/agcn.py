@@ -131,11 +131,11 @@ class Similarity(nn.Module):
         return torch.softmax(source @ target.transpose(2, 3) / (self.channels * count), dim=2)
 
 
-def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v w"]) -> Float[Tensor, "r kc t w"]:
-    """Sum the neighbours of every joint in each subset, on a graph of each row's own."""
-    rows, subsets, joints, _ = graph.shape
-    frames = x.shape[2]
-    weights = rearrange(graph, "r k v w -> r 1 (w k) v").expand(-1, frames, -1, -1)
+def aggregate(x: Float[Tensor, "r c t v"], graph: Float[Tensor, "g k v w"]) -> Float[Tensor, "r kc t w"]:
+    """Sum the neighbours of every joint in each subset, on a graph of each row's own, or, g = 1, on one for all."""
+    own, subsets, joints, _ = graph.shape
+    rows, frames = x.shape[0], x.shape[2]
+    weights = rearrange(graph, "g k v w -> g 1 (w k) v").expand(-1, rows * frames if own == 1 else frames, -1, -1)
     x = torch.bmm(weights.reshape(rows * frames, joints * subsets, joints), rearrange(x, "r c t v -> (r t) v c"))
     return rearrange(x, "(r t) (w k) c -> r (k c) t w", r=rows, t=frames, k=subsets)  # a view of channels-last memory
 

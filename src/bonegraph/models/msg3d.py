@@ -148,14 +148,14 @@ class MultiScaleGCN(nn.Module):
     ) -> Float[Tensor, "r d t v"]:
         """Convolve over the joints of each frame, with ``extra`` on graphs of each row's own."""
         graph = self.graph + self.residual_graph
-        graph = (graph if extra is None else graph + extra).expand(x.shape[0], -1, -1, -1)
+        graph = graph[None] if extra is None else graph + extra
         few = self.conv.in_channels < self.conv.out_channels  # less to gather than to give
         out = self.conv(aggregate(x, graph)) if few else self._weight_first(x, graph)
         if shift is not None:
             out = out + self._shifted(shift, graph)
         return ordered(self.norm(channels_last(out))).relu_()
 
-    def _weight_first(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
+    def _weight_first(self, x: Float[Tensor, "r c t v"], graph: Float[Tensor, "g k v v"]) -> Float[Tensor, "r d t v"]:
         """The same sum. What the graphs' gradient needs is kept, so that a focus of x has not to weight all again."""
         subsets = graph.shape[1]
         given = functional.conv2d(x, weight_by_scale(self.conv.weight, subsets))
@@ -163,7 +163,7 @@ class MultiScaleGCN(nn.Module):
         assert self.conv.bias is not None
         return rearrange(by_row(rearrange(graph, "r k v w -> r w (v k)"), given) + self.conv.bias, "r t w d -> r d t w")
 
-    def _shifted(self, shift: Shift, graph: Float[Tensor, "r k v v"]) -> Float[Tensor, "r d t v"]:
+    def _shifted(self, shift: Shift, graph: Float[Tensor, "g k v v"]) -> Float[Tensor, "r d t v"]:
         """What a shift adds, in each frame that counts the same."""
         weight = rearrange(self.conv.weight, "d (k c) 1 1 -> d k c", k=graph.shape[1])
         given = torch.einsum("rc,dkc->rdk", shift.by, weight)
@@ -176,10 +176,13 @@ def weight_by_scale(weight: Float[Tensor, "d kc 1 1"], subsets: int) -> Float[Te
     return rearrange(weight, "d (k c) 1 1 -> (k d) c 1 1", k=subsets)
 
 
-def by_row(graph: Float[Tensor, "r w s"], x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r t w d"]:
-    """Gather in all frames of a row on the graph of the row."""
+def by_row(graph: Float[Tensor, "g w s"], x: Float[Tensor, "r t s d"]) -> Float[Tensor, "r t w d"]:
+    """Gather in all frames of a row on the graph of the row, or on the only graph, of which no copies are made."""
     rows, frames = x.shape[:2]
-    graphs = graph[:, None].expand(-1, frames, -1, -1).flatten(0, 1)
+    if len(graph) == 1:
+        graphs = graph.expand(rows * frames, -1, -1)
+    else:
+        graphs = graph[:, None].expand(-1, frames, -1, -1).flatten(0, 1)
     return rearrange(torch.bmm(graphs, x.flatten(0, 1)), "(r t) w d -> r t w d", r=rows, t=frames)
 
 
