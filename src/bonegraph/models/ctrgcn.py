@@ -27,6 +27,7 @@ from bonegraph.features import Features, hide
 from bonegraph.graph import Floats
 from bonegraph.models.agcn import check_people, directed, layout
 from bonegraph.models.base import ActionModel, InputNorm, check_input, linear_head, normalise_people
+from bonegraph.models.layout import every_frame
 from bonegraph.models.stgcn import TemporalConvolution, Width, chain, check_units, initialise, residual, run
 from bonegraph.skeleton import Skeleton
 
@@ -173,7 +174,7 @@ class TemporalPart(nn.Module):
         *parts, pooled = torch.split(reduced, self.width, dim=1)
         outs = [conv(part) for conv, part in zip(self.dilated, parts, strict=True)]
         outs.append(functional.max_pool2d(pooled, (3, 1), (self.stride, 1), (1, 0)))
-        outs.append(self.plain(x[:, :, :: self.stride]))
+        outs.append(self.plain(every_frame(x, self.stride)))
         normed: Tensor = self.norm(torch.cat(outs, dim=1))
         return normed
 

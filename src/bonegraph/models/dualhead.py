@@ -28,6 +28,7 @@ from bonegraph.features import Branch, Features, every, hide, hides, over_joints
 from bonegraph.graph import Floats
 from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, linear_head, normalise_people
 from bonegraph.models.layout import every_frame
+from bonegraph.models.layout import channels_last, every_frame
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
 from bonegraph.sample import Batch
@@ -270,7 +271,7 @@ class DualHead(ActionModel):
         out = self.backbone(people.rows.contiguous(memory_format=torch.channels_last), frames)
         yield found(out, frames, 1), found(out, frames, 1)
         step = self.config.subsample
-        coarse = every_frame(out, step)
+        coarse = channels_last(every_frame(out, step))
         fine = hide(self.embed(out), frames)
         coarse_frames = None if frames is None else frames[:, ::step]
         told = told or Attentions([], [], [], people.owner)

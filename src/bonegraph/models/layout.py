@@ -25,8 +25,11 @@ def ordered(x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r c t v"]:
 
 
 def every_frame(x: Float[Tensor, "r c t v"], step: int) -> Float[Tensor, "r c s v"]:
-    """Frames 0, step, 2 step, ... in channels-last memory without gaps, and so is their gradient."""
-    return x if step == 1 else x.permute(0, 2, 3, 1)[:, ::step].contiguous().permute(0, 3, 1, 2)
+    """Frames 0, step, 2 step, ... as a view; the gradient of channels-last maps is in channels-last memory.
+
+    The view has gaps, and for an odd T torch does not see that its channels are last.
+    """
+    return x if step == 1 else x.permute(0, 2, 3, 1)[:, ::step].permute(0, 3, 1, 2)
 
 
 def _ordered(gradient: Tensor | None) -> Tensor | None:

@@ -257,7 +257,7 @@ class MultiScaleTCN(nn.Module):
             )
             for part, channels in (
                 (given_rest, slice(0, others)),
-                (ordered(every_frame(given_plain, self.stride)), slice(others, None)),
+                (channels_last(every_frame(given_plain, self.stride)), slice(others, None)),
             )
         )
         return ordered(rest), ordered(plain)

@@ -184,7 +184,9 @@ class TemporalConvolution(nn.Conv2d):
 
     def forward(self, x: Float[Tensor, "r c t v"]) -> Float[Tensor, "r d s v"]:
         """Convolve over the frames of each joint."""
-        return super().forward(every_frame(x, self.every))
+        if self.every > 1:
+            x = every_frame(x, self.every).contiguous(memory_format=torch.channels_last)
+        return super().forward(x)
 
     def along(self, x: Lines) -> Lines:
         """The same, from lines to lines."""
