@@ -373,7 +373,11 @@ class G3D(nn.Module):
         return (inside + own).permute(0, 3, 1, 2)  # the same in each frame of a window
 
     def _as_views(self, x: Tensor) -> bool:
-        """Whether windows are views: on a CPU, in all digits. With few digits torch copies views that overlap."""
+        """Whether windows are views: on a CPU, in all digits.
+
+        With few digits torch copies views that overlap, and the gradient of the graphs, added up window by window,
+        would lose what is small beside the sum.
+        """
         device = x.device.type
         plain = self.dilation == 1 and not torch.compiler.is_compiling()
         return plain and device == "cpu" and not torch.is_autocast_enabled(device)
