@@ -27,7 +27,6 @@ from torch.nn import functional
 from bonegraph.features import Branch, Features, every, hide, hides, over_joints, pool, resample
 from bonegraph.graph import Floats
 from bonegraph.models.base import ActionModel, InputNorm, Loss, check_input, linear_head, normalise_people
-from bonegraph.models.layout import every_frame
 from bonegraph.models.layout import channels_last, every_frame
 from bonegraph.models.msg3d import Block, Frames, Paths, check_paths
 from bonegraph.models.stgcn import DIVISOR, Width, initialise
