@@ -205,7 +205,7 @@ def check_frame(
             raise ValueError(f"{name} has shape {array.shape}, but (people, joints) {wanted[:2]} is needed.")
     if len(set(people)) != len(people):
         raise ValueError(f"the ids of people in a frame must differ, got {list(people)}.")
-    if not np.isfinite(positions[visible]).all():
+    if not np.isfinite(positions).all() and not np.isfinite(positions[visible]).all():
         raise ValueError("positions hold NaN or infinity at visible joints; mark such joints as not visible.")
 
 

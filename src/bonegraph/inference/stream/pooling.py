@@ -32,8 +32,8 @@ class Pool(NamedTuple):
 
     def add(self, features: Float[Tensor, "r g d"], counts: Bool[Tensor, "r g"]) -> Pool:
         """After G more frames."""
-        values = (features * counts[..., None]).transpose(0, 1).to(self.values.dtype)
         more = counts.t().to(self.counts.dtype)
+        values = features.transpose(0, 1) * more[..., None]
         values, more = torch.cat([self.values, values]), torch.cat([self.counts, more])
         if self.window:
             return self._replace(values=values[-self.window :], counts=more[-self.window :])
@@ -42,8 +42,8 @@ class Pool(NamedTuple):
     def mean(self) -> Float[Tensor, " d"] | None:
         """Over the frames of each row, then over the rows, as `bonegraph.features.pool`; None if nothing counts."""
         total = self.counts.sum(dim=0)
-        there = total > 0
-        if not there.any():
+        there = int(total.count_nonzero())
+        if not there:
             return None
-        rows = self.values.sum(dim=0) / total.clamp(min=1)[:, None]
-        return rows[there].mean(dim=0)
+        # Of rows that are not there the sum is 0.
+        return (self.values.sum(dim=0) / total.clamp(min=1)[:, None]).sum(dim=0) / there
