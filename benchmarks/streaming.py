@@ -2,7 +2,7 @@
 
 Rows:
 
-    network            frames through the network in blocks of 8, as `ExactStream` does, for 1, 2 and 5 people at once,
+    network            frames through the network in blocks of 12, as `ExactStream` does, for 1, 2 and 5 people at once,
                        or of 4 or 16; no transforms, no pooling
     stream             `ExactStream.step`: with transforms, pooling, softmax and all people; also in blocks of 4
     products           the floor of `network`: only its matrix products and convolutions, with the same numbers in the
@@ -10,7 +10,7 @@ Rows:
     clip, 64 and 300   the clip network on a window of so many frames, as often as the stream has an answer: every 4
     fast, 64 and 300   the same with the fast form, as `Recogniser` computes it
 
-Milliseconds for a frame of a person. Seven frames of eight wait, the last one goes through the network with them, so
+Milliseconds for a frame of a person. Eleven frames of twelve wait, the last one goes through the network with them, so
 the mean over whole blocks is what counts. Full-width networks on NTU-25, 60 classes, one thread. Rows take turns, and
 the first turns do not count. Beside the time on the clock stands that of the processor, the one to look at where other
 programs run, and the fastest turn, which had the caches for itself. `product` is the rate of a matrix product of the
@@ -49,7 +49,7 @@ BODY, CLASSES = SKELETONS["ntu25"], 60
 WINDOWS = (64, 300)
 PEOPLE = (1, 2, 5)
 PRODUCT = (25, 9 * 256, 256)
-STRIDE, BLOCK, BLOCKS = 4, 8, 5
+STRIDE, BLOCK, BLOCKS = 4, 12, 4
 KINDS = ("clock", "processor", "fastest")
 MODELS: dict[str, Callable[[], ActionModel]] = {
     "stgcn": lambda: stgcn.STGCN(stgcn.released(), BODY, CLASSES),

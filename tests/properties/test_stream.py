@@ -168,7 +168,7 @@ def test_an_answer_is_the_mean_over_the_last_features(config: Any, block: int) -
     one = recogniser(Transforms(centre="frame"), config)
     clip = recording(40, 1)
     stream = ExactStream(one.model, one.meaning, window=6, block=block)
-    assert stream.stride == 2 and stream.latency == stream.network.latency + (block or 4) - 2
+    assert stream.stride == 2 and stream.latency == stream.network.latency + (block or 6) - 2
     answers = feed(stream, clip)
     x = torch.from_numpy(clip.positions).permute(3, 0, 2, 1)[None]
     visible = torch.from_numpy(clip.visible).permute(0, 2, 1)[None]

@@ -366,7 +366,7 @@ def test_frame_by_frame_where_the_checkpoint_allows_it() -> None:
     """The answers are those of the stream; who leaves and comes back is somebody new."""
     one = recogniser(rule="all")
     watcher = Watcher(one, Given(), smooth=1, threshold=0)
-    assert (watcher.kind, watcher.late) == ("exact", 0.9) and "9 frames behind" in watcher.how
+    assert (watcher.kind, watcher.late) == ("exact", 1.0) and "10 frames behind" in watcher.how
     told = seen(watcher, np.arange(0, 12, 0.1), (80, 0, 4), (80, 7, 12))
     finished = watcher.finish()
     stream = ExactStream(one.model, one.meaning, window=20, first=10, patience=99)

@@ -137,9 +137,9 @@ def test_frame_by_frame(
     options = ("--realtime", "false", "--stream", "exact", "--threshold", "0", "--smooth", "1")
     assert main(["watch", str(frame_by_frame), str(film), *options]) == 0
     out, err = capsys.readouterr()
-    assert "stream: frame by frame, 10 frames behind; nothing is computed twice" in err
+    assert "stream: frame by frame, 12 frames behind; nothing is computed twice" in err
     told = [json.loads(line) for line in out.splitlines()]
-    assert (told[0]["stream"], told[0]["late"]) == ("exact", 0.4)
+    assert (told[0]["stream"], told[0]["late"]) == ("exact", 0.48)
     assert [line["person"] for line in told if line.get("event") == "leave"] == [1]
     recogniser = Recogniser.load(frame_by_frame)
     stream = ExactStream(recogniser.model, recogniser.meaning, window=25, first=13, patience=99)

@@ -69,7 +69,7 @@ class ExactStream(Stream[_Person]):
         meaning: of the checkpoint.
         window: frames of the input over which features are averaged, in whole steps of the stride; 0 for all frames
             since the person began.
-        block: frames that go through the network at once, in whole steps of the stride; 0 for two. Larger ones are
+        block: frames that go through the network at once, in whole steps of the stride; 0 for three. Larger ones are
             faster, and the features lag by one step less than a block.
         first: somebody new gets an answer once they were seen in so many frames.
         patience: absent frames after which a person is forgotten; default is until nothing more is to come.
@@ -110,7 +110,7 @@ class ExactStream(Stream[_Person]):
                 f"window and block must be at least 0, and block a multiple of the stride {step}; "
                 f"got {window} and {block}."
             )
-        self.window, self.block = -(-window // step), block or 2 * step
+        self.window, self.block = -(-window // step), block or 3 * step
         latency = self.network.latency + self.transforms.ahead + self.block - step
         super().__init__(
             meaning,

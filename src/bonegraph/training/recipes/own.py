@@ -50,7 +50,7 @@ def own_stream() -> Settings:
 
     Clips keep their speed and are not stretched (``fragment``), each frame is centred by itself, as somebody who is
     watched for an hour walks far from where they began, and body heights are not measured but varied in training.
-    ``bonegraph watch RUN 0`` then computes each frame once, and is 2.7 seconds late at 30 frames a second; with fewer
+    ``bonegraph watch RUN 0`` then computes each frame once, and is 2.8 seconds late at 30 frames a second; with fewer
     units (--model.widths "[16, 32]" --model.strides "[1, 2]": 0.3 s) it is less late and sees less of what went before.
     Expected: somewhat less than `own`, as the distance to the camera changes what it sees.
     ``bonegraph fit own-stream --data data/mine --run RUN``
