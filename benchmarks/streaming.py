@@ -149,8 +149,11 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def products(model: ActionModel) -> Row:
     net, block = FrameNetwork(model), BLOCK
-    with torch.inference_mode(), _Products() as recorded:
-        net.step(torch.randn(1, block, 25, 3), torch.ones(1, block, 25, dtype=torch.bool), net.start(1))
+    given = torch.randn(1, block, 25, 3), torch.ones(1, block, 25, dtype=torch.bool), net.start(1)
+    with torch.inference_mode():
+        net.step(*given)  # the first time operations are tried that are no part of it
+        with _Products() as recorded:
+            net.step(*given)
 
     def work() -> int:
         for _ in range(BLOCKS):

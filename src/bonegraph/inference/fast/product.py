@@ -32,8 +32,7 @@ class Product:
     """
 
     def __init__(self, matrix: Matrix, *, relu: bool = False) -> None:
-        self.matrix, self.relu = matrix, relu
-        self.weight, self.bias = matrix
+        (self.weight, self.bias), self.relu = matrix, relu
         self._packed: Tensor | None = None
         self._biases: Tensor | None = None
 

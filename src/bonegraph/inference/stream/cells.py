@@ -122,11 +122,11 @@ class OverTime:
         return out.view(rows, places, joints, -1)
 
     def _convolution(self, known: Block, add: Block | None) -> Block:
-        matrix, relu = self._product.matrix, self._product.relu
-        weight = matrix.weight.view(self.kernel, known.shape[3], -1).permute(2, 1, 0)[..., None]
-        out = functional.conv2d(known.permute(0, 3, 1, 2), weight, matrix.bias, (self.stride, 1)).permute(0, 2, 3, 1)
+        one, maps = self._product, known.permute(0, 3, 1, 2)
+        weight = one.weight.view(self.kernel, known.shape[3], -1).permute(2, 1, 0)[..., None]
+        out = functional.conv2d(maps, weight, one.bias, (self.stride, 1)).permute(0, 2, 3, 1)
         out = out if add is None else out + add
-        return out.relu() if relu else out
+        return out.relu() if one.relu else out
 
 
 def multiply(graph: Float[Tensor, "a b"], x: Float[Tensor, "rfb c"]) -> Float[Tensor, "rf a c"]:
